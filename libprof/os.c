@@ -1,0 +1,436 @@
+/*
+ * os.c - Linux: one small function per thing that the kernel does for us.
+ *
+ * System calls are made by number: a libc wrapper could be one that we interpose ourselves, could
+ * allocate, or (timer_create) could hide the kernel's id.  OS_CALL gives the result or -errno and leaves
+ * errno alone, so nothing here can be noticed by the program that we were called out of.
+ *
+ * Clocks that the vdso has (monotonic, wall) go through libc's clock_gettime; a thread's CPU clock is a
+ * system call in any case and goes there directly.
+ */
+#include "os.h"
+#include "log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <linux/perf_event.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#define OS_SECOND_NS 1000000000ull
+#define OS_KERNEL_SET_BYTES 8 /* sigset_t as the kernel has it */
+#define OS_SA_RESTORER 0x04000000
+#define OS_PERF_FD_MOST 32768
+
+#define OS_CALL(...)                                    \
+	({                                              \
+		int kept_ = errno;                      \
+		long result_ = syscall(__VA_ARGS__);    \
+		if (result_ == -1)                      \
+			result_ = -errno;               \
+		errno = kept_;                          \
+		result_;                                \
+	})
+
+enum os_read_way { OS_READ_VM, OS_READ_FILE };
+
+static struct {
+	/* How os_read reads: process_vm_readv until the kernel refuses it as such. */
+	_Atomic int read_way;
+} os;
+
+/* What rt_sigaction(2) takes, <asm/signal.h>. */
+struct os_kernel_action {
+	void (*handler)(int);
+	unsigned long flags;
+#ifdef __x86_64__
+	void (*restorer)(void);
+#endif
+	uint64_t mask;
+};
+
+static uint64_t os_ns(const struct timespec *time)
+{
+	return (uint64_t)time->tv_sec * OS_SECOND_NS + (uint64_t)time->tv_nsec;
+}
+
+static struct timespec os_timespec(uint64_t ns)
+{
+	struct timespec time = {
+		.tv_sec = (time_t)(ns / OS_SECOND_NS),
+		.tv_nsec = (long)(ns % OS_SECOND_NS),
+	};
+
+	return time;
+}
+
+uint64_t os_monotonic_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return os_ns(&now);
+}
+
+uint64_t os_realtime_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return os_ns(&now);
+}
+
+uint64_t os_thread_cpu_ns(void)
+{
+	struct timespec now = { 0, 0 };
+
+	OS_CALL(SYS_clock_gettime, CLOCK_THREAD_CPUTIME_ID, &now);
+	return os_ns(&now);
+}
+
+uint64_t os_process_cpu_ns(void)
+{
+	struct timespec now = { 0, 0 };
+
+	OS_CALL(SYS_clock_gettime, CLOCK_PROCESS_CPUTIME_ID, &now);
+	return os_ns(&now);
+}
+
+/* The CPU clock of a thread: CPUCLOCK_SCHED | CPUCLOCK_PERTHREAD, <linux/posix-timers.h>. */
+static clockid_t os_cpu_clock(pid_t tid)
+{
+	return (clockid_t)((~(unsigned int)tid << 3) | 6);
+}
+
+bool os_thread_cpu_of(pid_t tid, uint64_t *cpu_ns)
+{
+	struct timespec now;
+
+	if (OS_CALL(SYS_clock_gettime, os_cpu_clock(tid), &now))
+		return false;
+	*cpu_ns = os_ns(&now);
+	return true;
+}
+
+pid_t os_gettid(void)
+{
+	return (pid_t)OS_CALL(SYS_gettid);
+}
+
+pid_t os_getpid(void)
+{
+	return (pid_t)OS_CALL(SYS_getpid);
+}
+
+bool os_thread_exists(pid_t tid)
+{
+	return os_tgkill(tid, 0) == 0;
+}
+
+int os_timer_create(pid_t tid, bool monotonic, int signo, uintptr_t cookie, int *timer)
+{
+	clockid_t clock = monotonic ? CLOCK_MONOTONIC : os_cpu_clock(tid);
+	struct sigevent event;
+
+	memset(&event, 0, sizeof(event));
+	event.sigev_notify = SIGEV_THREAD_ID;
+	event.sigev_signo = signo;
+	event.sigev_value.sival_ptr = (void *)cookie;
+	event._sigev_un._tid = tid;
+	return (int)-OS_CALL(SYS_timer_create, clock, &event, timer);
+}
+
+int os_timer_set(int timer, uint64_t first_ns, uint64_t interval_ns)
+{
+	struct itimerspec spec = {
+		.it_value = os_timespec(first_ns),
+		.it_interval = os_timespec(interval_ns),
+	};
+
+	return (int)-OS_CALL(SYS_timer_settime, timer, 0, &spec, NULL);
+}
+
+void os_timer_delete(int timer)
+{
+	OS_CALL(SYS_timer_delete, timer);
+}
+
+/* Half of what the table may hold, so that both halves have room. */
+static long os_perf_lowest(void)
+{
+	struct rlimit limit = { 0, 0 };
+
+	OS_CALL(SYS_prlimit64, 0, RLIMIT_NOFILE, NULL, &limit);
+	return limit.rlim_cur / 2 < OS_PERF_FD_MOST ? (long)(limit.rlim_cur / 2) : OS_PERF_FD_MOST;
+}
+
+/* The number in a signal's si_fd is the one that O_ASYNC was set through: it must be the last one. */
+static long os_perf_signal(long fd, pid_t tid, int signo)
+{
+	struct f_owner_ex owner = { .type = F_OWNER_TID, .pid = tid };
+	long error = OS_CALL(SYS_fcntl, fd, F_SETOWN_EX, &owner);
+
+	if (!error)
+		error = OS_CALL(SYS_fcntl, fd, F_SETSIG, signo);
+	if (!error)
+		error = OS_CALL(SYS_fcntl, fd, F_SETFL, O_RDWR | O_ASYNC | O_NONBLOCK);
+	if (!error)
+		error = OS_CALL(SYS_ioctl, fd, PERF_EVENT_IOC_ENABLE, 0);
+	return error;
+}
+
+int os_perf_open(pid_t tid, int signo, uint64_t period_ns)
+{
+	struct perf_event_attr attr;
+	long low, high, error;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.type = PERF_TYPE_SOFTWARE;
+	attr.size = sizeof(attr);
+	attr.config = PERF_COUNT_SW_TASK_CLOCK;
+	attr.sample_period = period_ns;
+	attr.wakeup_events = 1;
+	attr.exclude_kernel = 1;
+	attr.exclude_hv = 1;
+	attr.disabled = 1;
+	low = OS_CALL(SYS_perf_event_open, &attr, tid, -1, -1, PERF_FLAG_FD_CLOEXEC);
+	if (low < 0)
+		return (int)low;
+	/* A high number cannot be taken for one of the program's own when its signal arrives. */
+	high = OS_CALL(SYS_fcntl, low, F_DUPFD_CLOEXEC, os_perf_lowest());
+	OS_CALL(SYS_close, low);
+	if (high < 0)
+		return (int)high;
+	error = os_perf_signal(high, tid, signo);
+	if (error) {
+		OS_CALL(SYS_close, high);
+		return (int)error;
+	}
+	return (int)high;
+}
+
+int os_perf_period(int fd, uint64_t period_ns)
+{
+	return (int)-OS_CALL(SYS_ioctl, fd, PERF_EVENT_IOC_PERIOD, &period_ns);
+}
+
+void os_perf_close(int fd)
+{
+	OS_CALL(SYS_close, fd);
+}
+
+/* Where process_vm_readv is refused (a seccomp profile, a kernel without it). */
+static bool os_read_file(void *to, uintptr_t from, size_t n)
+{
+	long fd = OS_CALL(SYS_openat, AT_FDCWD, "/proc/self/mem", O_RDONLY | O_CLOEXEC);
+	long got;
+
+	if (fd < 0)
+		return false;
+	got = OS_CALL(SYS_pread64, fd, to, n, (off_t)from);
+	OS_CALL(SYS_close, fd);
+	return got >= 0 && (size_t)got == n;
+}
+
+bool os_read(void *to, uintptr_t from, size_t n)
+{
+	struct iovec local = { .iov_base = to, .iov_len = n };
+	struct iovec remote = { .iov_base = (void *)from, .iov_len = n };
+	long got;
+
+	if (!n)
+		return true;
+	if (atomic_load_explicit(&os.read_way, memory_order_relaxed) == OS_READ_FILE)
+		return os_read_file(to, from, n);
+	got = OS_CALL(SYS_process_vm_readv, os_getpid(), &local, 1, &remote, 1, 0);
+	if (got == -ENOSYS || got == -EPERM) {
+		atomic_store_explicit(&os.read_way, OS_READ_FILE, memory_order_relaxed);
+		return os_read_file(to, from, n);
+	}
+	return got >= 0 && (size_t)got == n;
+}
+
+uintptr_t os_program_counter(const void *context)
+{
+	const ucontext_t *interrupted = context;
+
+#if defined(__x86_64__)
+	return (uintptr_t)interrupted->uc_mcontext.gregs[REG_RIP];
+#elif defined(__aarch64__)
+	return (uintptr_t)interrupted->uc_mcontext.pc;
+#endif
+}
+
+void os_futex_wait(const _Atomic uint32_t *word, uint32_t expected, uint64_t timeout_ns)
+{
+	struct timespec timeout = os_timespec(timeout_ns);
+
+	OS_CALL(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected,
+		timeout_ns == UINT64_MAX ? NULL : &timeout, NULL, 0);
+}
+
+void os_futex_wake(const _Atomic uint32_t *word)
+{
+	OS_CALL(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
+}
+
+long os_write(int fd, const void *bytes, size_t size_bytes)
+{
+	const uint64_t pipe_bit = 1ull << (SIGPIPE - 1);
+	const struct timespec at_once = { 0, 0 };
+	uint64_t pending = 0, old = 0;
+	long written;
+
+	OS_CALL(SYS_rt_sigpending, &pending, OS_KERNEL_SET_BYTES);
+	os_sigmask(SIG_BLOCK, &pipe_bit, &old);
+	written = OS_CALL(SYS_write, fd, bytes, size_bytes);
+	/* One that was pending before is the program's; ours is taken back. */
+	if (written == -EPIPE && !(pending & pipe_bit))
+		OS_CALL(SYS_rt_sigtimedwait, &pipe_bit, NULL, &at_once, OS_KERNEL_SET_BYTES);
+	os_sigmask(SIG_SETMASK, &old, NULL);
+	return written;
+}
+
+/* A duplicate of a descriptor of the main thread's table, or -errno. */
+static long os_program_fd(int fd)
+{
+	long process = OS_CALL(SYS_pidfd_open, os_getpid(), 0);
+	long copy = process;
+	char path[64];
+
+	if (process >= 0) {
+		copy = OS_CALL(SYS_pidfd_getfd, process, fd, 0);
+		OS_CALL(SYS_close, process);
+	}
+	if (copy >= 0 || copy == -EBADF)
+		return copy;
+	/* Kernels before 5.6, some containers. A file opened anew begins at 0, hence O_APPEND. */
+	log_format(path, sizeof(path), "/proc/%d/fd/%d", (int)os_getpid(), fd);
+	return OS_CALL(SYS_openat, AT_FDCWD, path, O_WRONLY | O_APPEND | O_NOCTTY | O_CLOEXEC);
+}
+
+long os_write_program(int fd, const void *bytes, size_t size_bytes)
+{
+	long copy = os_program_fd(fd);
+	long written;
+
+	if (copy < 0)
+		return copy;
+	written = os_write((int)copy, bytes, size_bytes);
+	OS_CALL(SYS_close, copy);
+	return written;
+}
+
+int os_tgkill(pid_t tid, int signo)
+{
+	return (int)-OS_CALL(SYS_tgkill, os_getpid(), tid, signo);
+}
+
+int os_tgqueue(pid_t tid, int signo, const siginfo_t *info)
+{
+	return (int)-OS_CALL(SYS_rt_tgsigqueueinfo, os_getpid(), tid, signo, info);
+}
+
+int os_sigmask(int how, const uint64_t *set, uint64_t *old)
+{
+	return (int)-OS_CALL(SYS_rt_sigprocmask, how, set, old, OS_KERNEL_SET_BYTES);
+}
+
+#ifdef __x86_64__
+/*
+ * The kernel returns from a handler to here. Unwinders know a signal frame by these very bytes, and look
+ * one byte before them for a function's description: hence the nop (as in glibc).
+ */
+void os_restorer(void) __attribute__((visibility("hidden")));
+__asm__(".text\n"
+	".p2align 4\n"
+	"nop\n"
+	".hidden os_restorer\n"
+	".globl os_restorer\n"
+	".type os_restorer, @function\n"
+	"os_restorer:\n"
+	"	mov $15, %rax\n" /* rt_sigreturn */
+	"	syscall\n"
+	".size os_restorer, . - os_restorer\n");
+#endif
+
+int os_sigaction(int signo, const struct sigaction *act, struct sigaction *old)
+{
+	struct os_kernel_action set, was;
+	long error;
+
+	memset(&was, 0, sizeof(was));
+	if (act) {
+		set.handler = act->sa_handler;
+		set.flags = (unsigned int)act->sa_flags;
+		memcpy(&set.mask, &act->sa_mask, sizeof(set.mask));
+#ifdef __x86_64__
+		set.restorer = set.flags & OS_SA_RESTORER ? act->sa_restorer : os_restorer;
+		set.flags |= OS_SA_RESTORER;
+#endif
+	}
+	error = OS_CALL(SYS_rt_sigaction, signo, act ? &set : NULL, old ? &was : NULL,
+			OS_KERNEL_SET_BYTES);
+	if (error || !old)
+		return (int)-error;
+	memset(old, 0, sizeof(*old));
+	old->sa_handler = was.handler;
+	old->sa_flags = (int)was.flags;
+	memcpy(&old->sa_mask, &was.mask, sizeof(was.mask));
+#ifdef __x86_64__
+	old->sa_restorer = was.restorer;
+#endif
+	return 0;
+}
+
+void *os_pages_map(size_t size_bytes)
+{
+	long pages = OS_CALL(SYS_mmap, NULL, size_bytes, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0L);
+
+	return pages < 0 && pages > -4096 ? NULL : (void *)pages;
+}
+
+void os_pages_unmap(void *pages, size_t size_bytes)
+{
+	if (pages)
+		OS_CALL(SYS_munmap, pages, size_bytes);
+}
+
+bool os_descriptors_own(void)
+{
+#ifndef SYS_close_range
+#define SYS_close_range 436
+#endif
+	const unsigned int unshare = 1u << 1; /* CLOSE_RANGE_UNSHARE, <linux/close_range.h> */
+
+	return OS_CALL(SYS_close_range, 0u, ~0u, unshare) == 0;
+}
+
+uint64_t os_random(void)
+{
+	const unsigned int nonblock = 1; /* GRND_NONBLOCK, <linux/random.h> */
+	uint64_t number;
+
+	if (OS_CALL(SYS_getrandom, &number, sizeof(number), nonblock) == sizeof(number))
+		return number;
+	/* Before the kernel's pool is ready: the finalizer of splitmix64 over the clocks. */
+	number = os_monotonic_ns() ^ os_realtime_ns() << 20 ^ (uint64_t)os_gettid() << 40;
+	number = (number ^ number >> 30) * 0xbf58476d1ce4e5b9ull;
+	number = (number ^ number >> 27) * 0x94d049bb133111ebull;
+	return number ^ number >> 31;
+}
+
+const char *os_env(const char *name)
+{
+	return secure_getenv(name);
+}

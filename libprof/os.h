@@ -1,0 +1,103 @@
+/*
+ * os.h - Linux, and only here: clocks, thread ids, timers, perf events, futexes, fault-tolerant reads.
+ *
+ * Thin and stateless (but for os_read's probe).  Everything is one system call or a vdso call, made
+ * directly: no libc wrapper that allocates or that we interpose.  Unit tests replace clocks and reads
+ * at link time (ld --wrap).
+ */
+#ifndef OS_H
+#define OS_H
+
+#include "prof.h"
+
+#include <signal.h>
+#include <sys/types.h>
+#include <time.h>
+
+/* CLOCK_MONOTONIC in ns, from the vdso. any */
+uint64_t os_monotonic_ns(void);
+/* Wall clock, ns since the epoch, from the vdso. any */
+uint64_t os_realtime_ns(void);
+/* CPU time of the calling thread in ns: the one system call of a handler. any */
+uint64_t os_thread_cpu_ns(void);
+/* CPU time of the whole process in ns. any */
+uint64_t os_process_cpu_ns(void);
+/* CPU time in ns of the thread `tid` of this process; false when there is no such thread. any */
+bool os_thread_cpu_of(pid_t tid, uint64_t *cpu_ns);
+
+/* Kernel ids of the calling thread and process; never cached. any */
+pid_t os_gettid(void);
+pid_t os_getpid(void);
+/* True while the kernel knows thread `tid` of this process. any */
+bool os_thread_exists(pid_t tid);
+
+/* Make a timer on thread `tid`'s CPU clock (or on CLOCK_MONOTONIC, which runs while the thread sleeps too
+   and cuts its system calls short) that sends `signo` with `cookie` to that thread; disarmed.
+   Kernel timer ids, not libc's. 0 or errno. birth, drainer */
+int os_timer_create(pid_t tid, bool monotonic, int signo, uintptr_t cookie, int *timer);
+/* First expiry after first_ns, then each interval_ns; first 0 disarms. 0 or errno. birth, drainer */
+int os_timer_set(int timer, uint64_t first_ns, uint64_t interval_ns);
+/* any */
+void os_timer_delete(int timer);
+
+/* Open a perf task clock (user mode only) on thread `tid`, sending `signo` to it every period_ns.
+   It counts at once. Returns a descriptor (a high number), or -errno. drainer */
+int os_perf_open(pid_t tid, int signo, uint64_t period_ns);
+/* drainer */
+int os_perf_period(int fd, uint64_t period_ns);
+/* drainer */
+void os_perf_close(int fd);
+
+/* Copy n bytes from address `from` of this process; false if any of them is not readable, never a
+   fault. errno is kept. any but signal */
+bool os_read(void *to, uintptr_t from, size_t n);
+
+/* The interrupted program counter of a handler's third argument (ucontext_t). signal */
+uintptr_t os_program_counter(const void *context);
+
+/* Sleep until *word != expected, a wake, or timeout_ns (relative; UINT64_MAX: for ever). any */
+void os_futex_wait(const _Atomic uint32_t *word, uint32_t expected, uint64_t timeout_ns);
+/* Wake every waiter on *word. any */
+void os_futex_wake(const _Atomic uint32_t *word);
+
+/* write(2), but a pipe that nobody reads raises no SIGPIPE. Bytes written, or -errno. any but signal */
+long os_write(int fd, const void *bytes, size_t size_bytes);
+/* The same to a descriptor of the program's main thread, for a thread with a table of its own. any but
+   signal */
+long os_write_program(int fd, const void *bytes, size_t size_bytes);
+
+/* The kernel's tick in ns: how often CPU-clock timers fire at most. setup, drainer */
+uint64_t os_tick_ns(void);
+/* Call each(self, tid) for every thread of this process; false when /proc cannot be read. drainer */
+bool os_tasks_each(void (*each)(void *self, pid_t tid), void *self);
+/* The kernel's name of a thread; false when there is none. drainer */
+bool os_task_name(pid_t tid, char *name, size_t size_bytes);
+
+/* The same through descriptor `fd` as the process's main thread has it, for a thread with a table of its
+   own (proc(5): /proc/self is the main thread's). drainer */
+long os_write_of_process(int fd, const void *bytes, size_t size_bytes);
+/* Send `signo` to one thread of this process. 0 or errno. any */
+int os_tgkill(pid_t tid, int signo);
+/* The same with this very siginfo, whatever its si_code (rt_tgsigqueueinfo(2)). 0 or errno. any */
+int os_tgqueue(pid_t tid, int signo, const siginfo_t *info);
+
+/* Read and replace the calling thread's kernel signal mask, past our own interposition. set may be
+   NULL. Kernel sets of 64 bits, bit signo-1. any */
+int os_sigmask(int how, const uint64_t *set, uint64_t *old);
+/* Read and replace the kernel's disposition of signo, past our own interposition; 0 or errno. any */
+int os_sigaction(int signo, const struct sigaction *act, struct sigaction *old);
+
+/* Anonymous private pages; NULL when they cannot be had. any */
+void *os_pages_map(size_t size_bytes);
+void os_pages_unmap(void *pages, size_t size_bytes);
+
+/* Own table of descriptors, empty; false where the kernel refuses. drainer */
+bool os_descriptors_own(void);
+
+/* A random number, good enough for jitter and session ids (getrandom, else clocks). any */
+uint64_t os_random(void);
+
+/* The value of a variable of the environment, NULL in a set-user-id program too. any */
+const char *os_env(const char *name);
+
+#endif

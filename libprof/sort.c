@@ -1,0 +1,77 @@
+/*
+ * sort.c - bottom-up merge sort: runs of 1, 2, 4, ... items, merged from one array into the other.
+ */
+#include "sort.h"
+
+#include "heap.h"
+
+#include <string.h>
+
+struct merge {
+	const char *left, *left_end, *right, *right_end;
+	size_t item_bytes;
+	sort_compare *compare;
+};
+
+static void merge_pass(const char *from, char *to, size_t run_bytes, size_t all_bytes,
+		       struct merge *merge);
+static char *merge_runs(struct merge *merge, char *to);
+
+bool sort_items(void *items, size_t count, size_t item_bytes, sort_compare *compare)
+{
+	struct merge merge = { .item_bytes = item_bytes, .compare = compare };
+	size_t all_bytes = count * item_bytes;
+	char *from = items, *to, *spare;
+
+	if (count < 2)
+		return true;
+	spare = to = heap_alloc(all_bytes);
+	if (!spare)
+		return false;
+	for (size_t run_bytes = item_bytes; run_bytes < all_bytes; run_bytes *= 2) {
+		char *merged = to;
+
+		merge_pass(from, to, run_bytes, all_bytes, &merge);
+		to = from;
+		from = merged;
+	}
+	if (from == spare)
+		memcpy(items, spare, all_bytes);
+	heap_free(spare);
+	return true;
+}
+
+static void merge_pass(const char *from, char *to, size_t run_bytes, size_t all_bytes,
+		       struct merge *merge)
+{
+	for (size_t at = 0; at < all_bytes; at += 2 * run_bytes) {
+		size_t left = all_bytes - at < run_bytes ? all_bytes - at : run_bytes;
+		size_t right = all_bytes - at - left;
+
+		if (right > run_bytes)
+			right = run_bytes;
+		merge->left = from + at;
+		merge->left_end = merge->right = merge->left + left;
+		merge->right_end = merge->right + right;
+		to = merge_runs(merge, to);
+	}
+}
+
+static char *merge_runs(struct merge *merge, char *to)
+{
+	while (merge->left < merge->left_end && merge->right < merge->right_end) {
+		const char **from =
+			merge->compare(merge->left, merge->right) <= 0 ? &merge->left : &merge->right;
+
+		memcpy(to, *from, merge->item_bytes);
+		*from += merge->item_bytes;
+		to += merge->item_bytes;
+	}
+
+	size_t left = (size_t)(merge->left_end - merge->left);
+	size_t right = (size_t)(merge->right_end - merge->right);
+
+	memcpy(to, merge->left, left);
+	memcpy(to + left, merge->right, right);
+	return to + left + right;
+}
