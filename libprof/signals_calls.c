@@ -1,0 +1,485 @@
+/*
+ * signals_calls.c - the interposed calls: what the program does with signals, with ours made virtual.
+ *
+ *   disposition   sigaction signal sysv_signal sigset sigignore siginterrupt
+ *   mask          pthread_sigmask sigprocmask sighold sigrelse sigset
+ *   taking        sigwait sigwaitinfo sigtimedwait sigpending signalfd
+ *   waiting       sigsuspend sigpause ppoll pselect epoll_pwait epoll_pwait2: a mask for one call
+ *
+ * Each first asks whether it is about our signal, in a profiled thread of our process; if not, it is a
+ * straight pass to libc.  The semantics of the old calls are those of glibc's manual.
+ */
+#include "os.h"
+#include "real.h"
+#include "signals_state.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/signalfd.h>
+
+/* Declared by no header, or only for programs of another standard. */
+sighandler_t bsd_signal(int signo, sighandler_t handler);
+int __sigpause(int sig_or_mask, int is_signo);
+int signals_bsd_sigpause(int mask) __asm__("sigpause");
+int __ppoll_chk(struct pollfd *fds, nfds_t count, const struct timespec *timeout,
+		const sigset_t *mask, size_t fds_bytes);
+
+static struct {
+	_Atomic bool interrupts; /* siginterrupt(3) was told so, for signal() to come */
+} calls;
+
+/* A call that waits with a mask of its own. */
+struct wait {
+	struct signals_thread *self; /* NULL: nothing to be undone */
+	bool was_blocked; /* virtually */
+	bool was_kernel_blocked;
+};
+
+static sighandler_t call_signal(int signo, sighandler_t handler, int flags, bool masks_itself);
+static int call_mask(struct signals_thread *self, int how, const sigset_t *set, sigset_t *old);
+static int call_mask_one(int how, int signo);
+static int call_suspend_without(int sig_or_mask, bool is_signo);
+static int call_wait(const sigset_t *set, siginfo_t *info, const struct timespec *timeout);
+static void call_time_left(struct timespec *left, uint64_t end_ns);
+static struct wait call_begin(const sigset_t *mask);
+static void call_end(const struct wait *wait);
+static void call_blocked(struct signals_thread *self, bool is_blocked);
+
+/* ---- disposition ---- */
+
+PROF_EXPORT int sigaction(int signo, const struct sigaction *act, struct sigaction *old)
+{
+	if (!signals_own(signo))
+		return real_get()->sigaction(signo, act, old);
+	signals_disposition(act, old);
+	return 0;
+}
+
+PROF_EXPORT sighandler_t signal(int signo, sighandler_t handler)
+{
+	if (!signals_own(signo) || handler == SIG_ERR)
+		return real_get()->signal(signo, handler);
+	return call_signal(signo, handler, atomic_load(&calls.interrupts) ? 0 : SA_RESTART, true);
+}
+
+PROF_EXPORT sighandler_t bsd_signal(int signo, sighandler_t handler)
+{
+	return signal(signo, handler);
+}
+
+PROF_EXPORT sighandler_t ssignal(int signo, sighandler_t handler)
+{
+	return signal(signo, handler);
+}
+
+PROF_EXPORT sighandler_t sysv_signal(int signo, sighandler_t handler)
+{
+	if (!signals_own(signo) || handler == SIG_ERR)
+		return real_get()->sysv_signal(signo, handler);
+	return call_signal(signo, handler, (int)SA_RESETHAND | SA_NODEFER | SA_INTERRUPT, false);
+}
+
+PROF_EXPORT sighandler_t __sysv_signal(int signo, sighandler_t handler)
+{
+	return sysv_signal(signo, handler);
+}
+
+PROF_EXPORT sighandler_t sigset(int signo, sighandler_t handler)
+{
+	sighandler_t old;
+	bool was_blocked;
+
+	if (!signals_own(signo) || handler == SIG_ERR)
+		return real_get()->sigset(signo, handler);
+	if (handler == SIG_HOLD) {
+		struct sigaction act;
+
+		was_blocked = call_mask_one(SIG_BLOCK, signo);
+		signals_disposition(NULL, &act);
+		return was_blocked ? SIG_HOLD : act.sa_handler;
+	}
+	old = call_signal(signo, handler, 0, false);
+	was_blocked = call_mask_one(SIG_UNBLOCK, signo);
+	return was_blocked ? SIG_HOLD : old;
+}
+
+PROF_EXPORT int sigignore(int signo)
+{
+	if (!signals_own(signo))
+		return real_get()->sigignore(signo);
+	call_signal(signo, SIG_IGN, 0, false);
+	return 0;
+}
+
+PROF_EXPORT int siginterrupt(int signo, int interrupts)
+{
+	struct sigaction act;
+
+	if (!signals_own(signo))
+		return real_get()->siginterrupt(signo, interrupts);
+	atomic_store(&calls.interrupts, interrupts != 0);
+	signals_disposition(NULL, &act);
+	act.sa_flags &= ~SA_RESTART;
+	act.sa_flags |= interrupts ? 0 : SA_RESTART;
+	signals_disposition(&act, NULL);
+	return 0;
+}
+
+/* ---- mask ---- */
+
+PROF_EXPORT int pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
+{
+	struct signals_thread *self = signals_self();
+
+	if (!self)
+		return real_get()->pthread_sigmask(how, set, old);
+	return call_mask(self, how, set, old);
+}
+
+PROF_EXPORT int sigprocmask(int how, const sigset_t *set, sigset_t *old)
+{
+	struct signals_thread *self = signals_self();
+	int error;
+
+	if (!self)
+		return real_get()->sigprocmask(how, set, old);
+	error = call_mask(self, how, set, old);
+	if (!error)
+		return 0;
+	errno = error;
+	return -1;
+}
+
+PROF_EXPORT int sighold(int signo)
+{
+	if (!signals_own(signo))
+		return real_get()->sighold(signo);
+	call_mask_one(SIG_BLOCK, signo);
+	return 0;
+}
+
+PROF_EXPORT int sigrelse(int signo)
+{
+	if (!signals_own(signo))
+		return real_get()->sigrelse(signo);
+	call_mask_one(SIG_UNBLOCK, signo);
+	return 0;
+}
+
+/* ---- taking ---- */
+
+PROF_EXPORT int sigtimedwait(const sigset_t *set, siginfo_t *info, const struct timespec *timeout)
+{
+	if (!signals_self() || sigismember(set, signals_number()) != 1)
+		return real_get()->sigtimedwait(set, info, timeout);
+	return call_wait(set, info, timeout);
+}
+
+PROF_EXPORT int sigwaitinfo(const sigset_t *set, siginfo_t *info)
+{
+	if (!signals_self() || sigismember(set, signals_number()) != 1)
+		return real_get()->sigwaitinfo(set, info);
+	return call_wait(set, info, NULL);
+}
+
+PROF_EXPORT int sigwait(const sigset_t *set, int *signo)
+{
+	int taken;
+
+	if (!signals_self() || sigismember(set, signals_number()) != 1)
+		return real_get()->sigwait(set, signo);
+	do
+		taken = call_wait(set, NULL, NULL);
+	while (taken < 0 && errno == EINTR);
+	if (taken < 0)
+		return errno;
+	*signo = taken;
+	return 0;
+}
+
+PROF_EXPORT int sigpending(sigset_t *set)
+{
+	struct signals_thread *self = signals_self();
+	int result = real_get()->sigpending(set);
+
+	if (!self || result != 0)
+		return result;
+	/* What the kernel has is a tick that waits for a handler to end, or will be seen by us first. */
+	if (signals_pending(self))
+		sigaddset(set, signals_number());
+	else
+		sigdelset(set, signals_number());
+	return 0;
+}
+
+PROF_EXPORT int signalfd(int fd, const sigset_t *mask, int flags)
+{
+	sigset_t kept;
+
+	if (!signals_own(signals_number()))
+		return real_get()->signalfd(fd, mask, flags);
+	/* It would read our ticks, wherever they wait. */
+	kept = *mask;
+	sigdelset(&kept, signals_number());
+	return real_get()->signalfd(fd, &kept, flags);
+}
+
+/* ---- waiting with a mask ---- */
+
+PROF_EXPORT int sigsuspend(const sigset_t *mask)
+{
+	struct wait wait = call_begin(mask);
+	int result = real_get()->sigsuspend(mask);
+
+	call_end(&wait);
+	return result;
+}
+
+/* As X/Open has it; the BSD one, with a mask, is below. */
+PROF_EXPORT int sigpause(int signo)
+{
+	return signals_self() ? call_suspend_without(signo, true) : real_get()->__sigpause(signo, 1);
+}
+
+PROF_EXPORT int signals_bsd_sigpause(int mask)
+{
+	return signals_self() ? call_suspend_without(mask, false) : real_get()->__sigpause(mask, 0);
+}
+
+PROF_EXPORT int __sigpause(int sig_or_mask, int is_signo)
+{
+	return signals_self() ? call_suspend_without(sig_or_mask, is_signo != 0) :
+				real_get()->__sigpause(sig_or_mask, is_signo);
+}
+
+PROF_EXPORT int ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout,
+		      const sigset_t *mask)
+{
+	struct wait wait = call_begin(mask);
+	int result = real_get()->ppoll(fds, count, timeout, mask);
+
+	call_end(&wait);
+	return result;
+}
+
+PROF_EXPORT int __ppoll_chk(struct pollfd *fds, nfds_t count, const struct timespec *timeout,
+			    const sigset_t *mask, size_t fds_bytes)
+{
+	struct wait wait = call_begin(mask);
+	int result = real_get()->__ppoll_chk(fds, count, timeout, mask, fds_bytes);
+
+	call_end(&wait);
+	return result;
+}
+
+PROF_EXPORT int pselect(int count, fd_set *reads, fd_set *writes, fd_set *excepts,
+			const struct timespec *timeout, const sigset_t *mask)
+{
+	struct wait wait = call_begin(mask);
+	int result = real_get()->pselect(count, reads, writes, excepts, timeout, mask);
+
+	call_end(&wait);
+	return result;
+}
+
+PROF_EXPORT int epoll_pwait(int fd, struct epoll_event *events, int count, int timeout_ms,
+			    const sigset_t *mask)
+{
+	struct wait wait = call_begin(mask);
+	int result = real_get()->epoll_pwait(fd, events, count, timeout_ms, mask);
+
+	call_end(&wait);
+	return result;
+}
+
+PROF_EXPORT int epoll_pwait2(int fd, struct epoll_event *events, int count,
+			     const struct timespec *timeout, const sigset_t *mask)
+{
+	const struct real *next = real_get();
+	struct wait wait;
+	int result;
+
+	if (!next->epoll_pwait2) {
+		errno = ENOSYS;
+		return -1;
+	}
+	wait = call_begin(mask);
+	result = next->epoll_pwait2(fd, events, count, timeout, mask);
+	call_end(&wait);
+	return result;
+}
+
+/* ---- how ---- */
+
+static sighandler_t call_signal(int signo, sighandler_t handler, int flags, bool masks_itself)
+{
+	struct sigaction act, old;
+
+	memset(&act, 0, sizeof(act));
+	act.sa_handler = handler;
+	act.sa_flags = flags;
+	if (masks_itself)
+		sigaddset(&act.sa_mask, signo);
+	signals_disposition(&act, &old);
+	return old.sa_handler;
+}
+
+/*
+ * The virtual bit is set before the kernel's mask changes and cleared after it, so that nothing gets
+ * through that the program may not see. 0 or an error number.
+ */
+static int call_mask(struct signals_thread *self, int how, const sigset_t *set, sigset_t *old)
+{
+	int signo = signals_number(), error;
+	bool was_blocked = atomic_load_explicit(&self->blocked, memory_order_relaxed);
+	bool names_it = set && sigismember(set, signo) == 1;
+	bool blocks = names_it && (how == SIG_BLOCK || how == SIG_SETMASK);
+	bool unblocks = set && ((how == SIG_SETMASK && !names_it) || (how == SIG_UNBLOCK && names_it));
+	uint64_t bit = signals_bit();
+	sigset_t kernel_set, kernel_old;
+
+	if (set) {
+		kernel_set = *set;
+		if (blocks) {
+			sigdelset(&kernel_set, signo);
+			call_blocked(self, true);
+		}
+	}
+	error = real_get()->pthread_sigmask(how, set ? &kernel_set : NULL, &kernel_old);
+	if (error) {
+		call_blocked(self, was_blocked);
+		return error;
+	}
+	if (blocks && !was_blocked && sigismember(&kernel_old, signo) == 1) {
+		/* In a handler with our signal in its mask: left to the kernel, as the return undoes it. */
+		os_sigmask(SIG_BLOCK, &bit, NULL);
+		call_blocked(self, false);
+	} else if (unblocks) {
+		call_blocked(self, false);
+	}
+	if (old) {
+		*old = kernel_old;
+		if (was_blocked)
+			sigaddset(old, signo);
+	}
+	return 0;
+}
+
+/* Block or unblock our signal alone; 1 if it was blocked. A thread without a virtual mask has a real one. */
+static int call_mask_one(int how, int signo)
+{
+	struct signals_thread *self = signals_self();
+	sigset_t set, old;
+
+	sigemptyset(&set);
+	sigaddset(&set, signo);
+	sigemptyset(&old);
+	if (self)
+		call_mask(self, how, &set, &old);
+	else
+		real_get()->pthread_sigmask(how, &set, &old);
+	return sigismember(&old, signo);
+}
+
+static int call_suspend_without(int sig_or_mask, bool is_signo)
+{
+	sigset_t set;
+
+	if (is_signo) {
+		sigprocmask(SIG_BLOCK, NULL, &set);
+		if (sigdelset(&set, sig_or_mask) != 0)
+			return -1;
+	} else {
+		uint32_t low = (uint32_t)sig_or_mask;
+
+		sigemptyset(&set);
+		memcpy(&set, &low, sizeof(low));
+	}
+	return sigsuspend(&set);
+}
+
+/*
+ * For the time of the wait our signal is blocked in the kernel, which then keeps what arrives between
+ * the look at what is held and the wait itself. Ticks that are taken this way are not the program's.
+ */
+static int call_wait(const sigset_t *set, siginfo_t *info, const struct timespec *timeout)
+{
+	struct signals_thread *self = signals_self();
+	uint64_t bit = signals_bit(), before = 0, end_ns = UINT64_MAX;
+	struct timespec left = timeout ? *timeout : (struct timespec){ 0, 0 };
+	siginfo_t taken;
+	int result = 0;
+
+	if (timeout)
+		end_ns = os_monotonic_ns() + (uint64_t)left.tv_sec * UINT64_C(1000000000) +
+			 (uint64_t)left.tv_nsec;
+	os_sigmask(SIG_BLOCK, &bit, &before);
+	signals_wait_begin();
+	signals_release(self);
+	do {
+		if (timeout && result == signals_number())
+			call_time_left(&left, end_ns);
+		result = real_get()->sigtimedwait(set, &taken, timeout ? &left : NULL);
+	} while (result == signals_number() && signals_tick(&taken));
+	signals_wait_end();
+	if (!(before & bit))
+		os_sigmask(SIG_UNBLOCK, &bit, NULL);
+	if (result > 0 && info)
+		*info = taken;
+	return result;
+}
+
+/* None left: a wait of no length still takes what is pending. */
+static void call_time_left(struct timespec *left, uint64_t end_ns)
+{
+	uint64_t now_ns = os_monotonic_ns();
+	uint64_t left_ns = end_ns > now_ns ? end_ns - now_ns : 0;
+
+	left->tv_sec = (time_t)(left_ns / 1000000000);
+	left->tv_nsec = (long)(left_ns % 1000000000);
+}
+
+/*
+ * From here until the kernel has put the call's own mask in place our signal is blocked there, so that
+ * the call itself is what it interrupts. Nobody who handles it, and nothing changed: a straight pass.
+ */
+static struct wait call_begin(const sigset_t *mask)
+{
+	struct wait wait = { .self = mask ? signals_self() : NULL };
+	uint64_t bit = signals_bit(), before = 0, waiting_mask;
+
+	if (!wait.self)
+		return wait;
+	wait.was_blocked = atomic_load_explicit(&wait.self->blocked, memory_order_relaxed);
+	if (!wait.was_blocked && !signals_handled() && sigismember(mask, signals_number()) != 1) {
+		wait.self = NULL;
+		return wait;
+	}
+	os_sigmask(SIG_BLOCK, &bit, &before);
+	wait.was_kernel_blocked = before & bit;
+	memcpy(&waiting_mask, mask, sizeof(waiting_mask));
+	atomic_store_explicit(&wait.self->waiting_mask, waiting_mask, memory_order_relaxed);
+	call_blocked(wait.self, false);
+	return wait;
+}
+
+/* Keeps errno: it is the call's. */
+static void call_end(const struct wait *wait)
+{
+	uint64_t bit = signals_bit();
+
+	if (!wait->self)
+		return;
+	atomic_store_explicit(&wait->self->blocked, wait->was_blocked, memory_order_relaxed);
+	if (!wait->was_kernel_blocked)
+		os_sigmask(SIG_UNBLOCK, &bit, NULL);
+}
+
+/* Unblocked, it gets what has been held; the kernel delivers it as soon as its own mask allows. */
+static void call_blocked(struct signals_thread *self, bool is_blocked)
+{
+	atomic_store_explicit(&self->blocked, is_blocked, memory_order_relaxed);
+	if (!is_blocked && signals_pending(self))
+		signals_release(self);
+}

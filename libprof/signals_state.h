@@ -1,0 +1,30 @@
+/*
+ * signals_state.h - what the interposed calls (signals_calls.c) ask of signals.c.
+ */
+#ifndef SIGNALS_STATE_H
+#define SIGNALS_STATE_H
+
+#include "signals.h"
+
+/* Is this the signal that we hold, in the process that we hold it in? any */
+bool signals_own(int signo);
+/* The calling thread's part, NULL unless it is profiled and the process is ours. any */
+struct signals_thread *signals_self(void);
+/* Read and replace the virtual disposition, as sigaction(2) does. any */
+void signals_disposition(const struct sigaction *act, struct sigaction *old);
+/* Is a signal pending for the calling thread, its own or the process's? any */
+bool signals_pending(struct signals_thread *self);
+/* Hand what is pending for the calling thread to the kernel: it is delivered before this returns, or as
+   soon as the kernel's mask lets it through. any */
+void signals_release(struct signals_thread *self);
+/* Has the program a handler of its own? any */
+bool signals_handled(void);
+/* Our signal as a kernel mask bit. any */
+uint64_t signals_bit(void);
+/* The calling thread waits for our signal (sigwait): process-wide arrivals are passed on to it. any */
+void signals_wait_begin(void);
+void signals_wait_end(void);
+/* Is what sigwait took from the kernel our tick? Then it has been taken. any */
+bool signals_tick(const siginfo_t *info);
+
+#endif
