@@ -1,0 +1,92 @@
+/*
+ * frames.h - every CPython struct offset, one row a version, and the walk that uses them.
+ *
+ *   frames_start   choose the row (3.12: the table; 3.13+: _Py_DebugOffsets in the shape of its
+ *                  version, the table filling what it lacks)           frames_layout.def .c
+ *   frames_check   let a small Python program call back into us, walk its stack raw, and compare with
+ *                  what the public C API says                          frames_check.c
+ *   frames_walk    the signal-safe walk of the calling thread's own stack          frames.c
+ *
+ * A frame is recorded as the raw pair (code object, address of the instruction), never dereferenced
+ * further in the handler.  Naming is symbol's.
+ */
+#ifndef FRAMES_H
+#define FRAMES_H
+
+#include "prof.h"
+
+struct frame {
+	uintptr_t code; /* PyCodeObject *, or a small number of enum frame_marker */
+	uintptr_t instruction; /* prev_instr / instr_ptr as the interpreter has it */
+};
+
+/* Frames that are not Python code; their `instruction` is 0. */
+enum frame_marker {
+	FRAME_NONE,
+	FRAME_THREAD_EXIT, /* "[thread exit]" */
+	FRAME_FINALIZING, /* "[finalizing]" */
+	FRAME_UNKNOWN, /* "[unknown]" */
+	FRAME_CUT, /* "[cut]": stands for the root end that did not fit */
+	FRAME_NO_PYTHON, /* "[native]": the thread holds no Python stack */
+	FRAME_MARKER_END
+};
+
+/* What a marker is called in every output. any */
+const char *frame_marker_name(enum frame_marker marker);
+
+enum frames_result {
+	FRAMES_OK,
+	FRAMES_CUT, /* deeper than the limit: the leaf-most frames are there */
+	FRAMES_NONE, /* the thread has no Python frame */
+	FRAMES_UNSURE, /* must be dropped */
+};
+
+/* Where CPython keeps what; in bytes. The rows are in frames_layout.def. */
+struct frames_layout {
+	uint16_t tstate_frame; /* 3.12: where the pointer to its _PyCFrame is */
+	uint16_t tstate_interp;
+	uint16_t cframe_frame, cframe_previous; /* 3.12 */
+	uint16_t frame_code, frame_previous, frame_instruction, frame_owner;
+	uint16_t frame_tlbc_index, code_tlbc; /* free-threaded 3.14+, else 0 */
+	uint16_t code_filename, code_qualname, code_linetable, code_firstlineno, code_firsttraceable;
+	uint16_t code_instructions;
+	uint16_t object_type;
+	uint16_t unicode_state, unicode_length, unicode_ascii_data, unicode_compact_data;
+	uint16_t unicode_kind_shift; /* bits of state: kind 3, compact 1, ascii 1 */
+	uint16_t bytes_size, bytes_data;
+	bool has_cframe; /* 3.12 */
+	bool free_threaded;
+	uintptr_t code_type; /* &PyCode_Type */
+	/* 3.12: a program counter in the first bytes of the evaluation loop is not sure ... */
+	uintptr_t eval_begin;
+	/* ... and the innermost entry frame lies at this distance from its cframe; 0: not learnt */
+	intptr_t entry_distance;
+};
+#define FRAMES_WINDOW_BYTES 256
+
+/* Choose the layout for the running interpreter; needs pyapi. setup */
+errmsg frames_start(void);
+/* Compare a raw walk of the calling thread, and raw names and lines, with the public API; learns
+   entry_distance. Runs a few lines of Python. setup */
+errmsg frames_check(void);
+/* What frames_start chose; all zero before. any */
+const struct frames_layout *frames_layout(void);
+/* Put another layout in its place: frames_check's learning, and made-up ones of tests. setup */
+void frames_layout_set(const struct frames_layout *layout);
+
+/*
+ * Walk the calling thread's own Python stack, leaf first, into at most `limit` frames. `pc` is the
+ * interrupted program counter (0: none), for 3.12's window. *count is set in every case, *interpreter
+ * to the PyInterpreterState of the thread (0: none). signal
+ */
+enum frames_result frames_walk(struct frame *frames, size_t limit, uintptr_t pc, size_t *count,
+			       uintptr_t *interpreter);
+
+/*
+ * Line of an instruction of a code object from its location table (PEP 626; format in CPython's
+ * InternalDocs/code_objects.md, unchanged since 3.11). offset in bytes from the first instruction;
+ * firstlineno where it is negative, 0 where there is no line. Any bytes are survived. any
+ */
+int frames_line(const uint8_t *linetable, size_t size_bytes, int firstlineno, int offset);
+
+#endif

@@ -1,0 +1,172 @@
+/*
+ * frames_walk.h - the stack walk itself, private to frames.c and frames_check.c.
+ *
+ * One body, compiled twice: with plain reads for the handler (`read` is frames_read_plain), and with
+ * fault-tolerant ones for the self-check, which cannot trust the offsets yet.
+ *
+ *   thread state -> frame -> previous -> ...      leaf to root
+ *
+ *   owner 0 thread, 1 generator, 2 frame object   a Python frame; recorded if its executable is a code
+ *                                                 object and it has begun (CPython's own rule,
+ *                                                 _PyFrame_IsIncomplete), which also drops the
+ *                                                 trampoline of _Py_InitCleanup (3.13+)
+ *   owner 3, 4                                    an entry frame, in the C stack frame of one activation
+ *                                                 of the evaluation loop; skipped
+ *
+ * A thread's own chain is always whole: frames are unlinked before they are cleared, and pushed when
+ * they are filled.  The exception is 3.12, whose evaluation loop publishes its _PyCFrame before
+ * filling it: frames_walk tests the program counter for that, and here the innermost entry frame must
+ * lie where it always lies, and continue where the enclosing _PyCFrame says.
+ */
+#ifndef FRAMES_WALK_H
+#define FRAMES_WALK_H
+
+#include "frames.h"
+#include "pyapi.h"
+
+#include <string.h>
+
+#define FRAMES_OWNER_GENERATOR 1
+#define FRAMES_OWNER_ENTRY 3
+#define FRAMES_OWNER_MAX 4
+#define FRAMES_TAG 3 /* low bits of _PyStackRef (3.14+); 0 in a pointer of 3.12 and 3.13 */
+#define FRAMES_INLINE static inline __attribute__((always_inline))
+
+/* Copy n bytes from `from`; false if they cannot be read. */
+typedef bool frames_read(void *to, uintptr_t from, size_t n);
+
+struct frames_walk {
+	const struct frames_layout *layout;
+	struct frame *frames;
+	size_t limit, count;
+	bool cut;
+	uintptr_t interpreter;
+	uintptr_t cframe; /* 3.12: until the innermost entry frame has been met */
+};
+
+FRAMES_INLINE bool frames_read_plain(void *to, uintptr_t from, size_t n)
+{
+	memcpy(to, (const void *)from, n);
+	return true;
+}
+
+/* A pointer that may be followed: aligned, in user space, not in the page of NULL. */
+FRAMES_INLINE bool frames_pointer(uintptr_t address)
+{
+	return address % sizeof(uintptr_t) == 0 && address >= 4096 && address >> 47 == 0;
+}
+
+FRAMES_INLINE bool frames_word(frames_read *read, uintptr_t from, uintptr_t *word)
+{
+	return frames_pointer(from) && read(word, from, sizeof(*word));
+}
+
+/* The thread's innermost frame, 0 for none. */
+FRAMES_INLINE bool frames_first(struct frames_walk *walk, frames_read *read, uintptr_t *frame)
+{
+	const struct frames_layout *layout = walk->layout;
+	uintptr_t tstate = (uintptr_t)py._PyThreadState_GetCurrent();
+	*frame = 0;
+	/* Without the GIL it is the thread's own state all the same, which nobody else changes */
+	if (!tstate)
+		tstate = (uintptr_t)py.PyGILState_GetThisThreadState();
+	if (!tstate)
+		return true;
+	if (!frames_word(read, tstate + layout->tstate_interp, &walk->interpreter) ||
+	    !frames_word(read, tstate + layout->tstate_frame, frame))
+		return false;
+	if (!layout->has_cframe)
+		return true;
+	walk->cframe = *frame;
+	return frames_word(read, walk->cframe + layout->cframe_frame, frame);
+}
+
+/* 3.12: does the innermost entry frame belong to the innermost _PyCFrame? */
+FRAMES_INLINE bool frames_entry_sure(struct frames_walk *walk, frames_read *read, uintptr_t entry,
+				     uintptr_t previous)
+{
+	const struct frames_layout *layout = walk->layout;
+	uintptr_t cframe = walk->cframe, outer;
+	if (!cframe)
+		return true;
+	walk->cframe = 0;
+	return entry == cframe + (uintptr_t)layout->entry_distance &&
+	       frames_word(read, cframe + layout->cframe_previous, &outer) &&
+	       frames_word(read, outer + layout->cframe_frame, &outer) && outer == previous;
+}
+
+/* Free-threaded 3.14+: each thread may run its own copy of the instructions; give the place in the
+   code object's own ones. */
+FRAMES_INLINE bool frames_own_instruction(const struct frames_layout *layout, frames_read *read,
+					  uintptr_t frame, struct frame *found)
+{
+	int32_t index;
+	uintptr_t copies, copy;
+	if (!read(&index, frame + layout->frame_tlbc_index, sizeof(index)))
+		return false;
+	if (index == 0)
+		return true;
+	/* _PyCodeArray: size, then pointers */
+	if (index < 0 || !frames_word(read, found->code + layout->code_tlbc, &copies) ||
+	    !frames_word(read, copies + sizeof(uintptr_t) * (1 + (size_t)index), &copy))
+		return false;
+	found->instruction += found->code + layout->code_instructions - copy;
+	return true;
+}
+
+/* Take one Python frame, if it counts. False: the chain cannot be trusted. */
+FRAMES_INLINE bool frames_take(struct frames_walk *walk, frames_read *read, uintptr_t frame,
+			       unsigned char owner)
+{
+	const struct frames_layout *layout = walk->layout;
+	struct frame found;
+	uintptr_t type;
+	int32_t firsttraceable;
+	if (!frames_word(read, frame + layout->frame_code, &found.code) ||
+	    !frames_word(read, frame + layout->frame_instruction, &found.instruction))
+		return false;
+	found.code &= ~(uintptr_t)FRAMES_TAG;
+	if (!frames_word(read, found.code + layout->object_type, &type))
+		return false;
+	if (type != layout->code_type)
+		return true;
+	if (layout->frame_tlbc_index && !frames_own_instruction(layout, read, frame, &found))
+		return false;
+	if (!read(&firsttraceable, found.code + layout->code_firsttraceable, sizeof(firsttraceable)))
+		return false;
+	uintptr_t begin = found.code + layout->code_instructions + 2 * (uintptr_t)firsttraceable;
+	if (owner != FRAMES_OWNER_GENERATOR && found.instruction < begin)
+		return true;
+	walk->cut = walk->count == walk->limit;
+	if (!walk->cut)
+		walk->frames[walk->count++] = found;
+	return true;
+}
+
+FRAMES_INLINE enum frames_result frames_walk_with(struct frames_walk *walk, frames_read *read)
+{
+	const struct frames_layout *layout = walk->layout;
+	/* No chain has more than an entry frame, a trampoline and a beginning for each frame */
+	size_t steps = 4 * walk->limit + 64;
+	uintptr_t frame, previous;
+	if (!frames_first(walk, read, &frame))
+		return FRAMES_UNSURE;
+	while (frame && !walk->cut) {
+		unsigned char owner;
+		if (!steps-- || !frames_word(read, frame + layout->frame_previous, &previous) ||
+		    !read(&owner, frame + layout->frame_owner, sizeof(owner)) ||
+		    owner > FRAMES_OWNER_MAX)
+			return FRAMES_UNSURE;
+		bool sure = owner >= FRAMES_OWNER_ENTRY ?
+				    frames_entry_sure(walk, read, frame, previous) :
+				    frames_take(walk, read, frame, owner);
+		if (!sure)
+			return FRAMES_UNSURE;
+		frame = previous;
+	}
+	if (walk->cut)
+		return FRAMES_CUT;
+	return walk->count ? FRAMES_OK : FRAMES_NONE;
+}
+
+#endif

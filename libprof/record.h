@@ -1,0 +1,55 @@
+/*
+ * record.h - what one record is, and the only way into a ring.
+ *
+ * "Add this value, for this metric, to this stack, at this time."  It owns nothing and holds no strings:
+ * a stack is raw (code, instruction) pairs, leaf first.
+ */
+#ifndef RECORD_H
+#define RECORD_H
+
+#include "frames.h"
+#include "prof.h"
+#include "thread.h"
+
+#define RECORD_INTERPRETERS 64
+
+enum metric {
+#define METRIC(collector, name, unit, count_name, help) METRIC_##collector##_##name,
+#include "../collectors/collectors.def"
+#undef METRIC
+	METRIC_COUNT
+};
+
+struct record {
+	uint32_t size_bytes; /* of all, a multiple of 8; ring's */
+	uint16_t metric;
+	uint16_t cut; /* the root end did not fit */
+	uint32_t depth;
+	uint32_t unused;
+	uint64_t time_ns; /* CLOCK_MONOTONIC */
+	uint64_t value;
+	struct frame frames[];
+};
+
+/* Walks must know: whose states are gone, which interpreters are set up. session sets it. */
+struct record_gate {
+	_Atomic uintptr_t interpreters[RECORD_INTERPRETERS]; /* whose code is watched; 0: free */
+	_Atomic uint32_t finalizing_tid; /* != 0: only this thread may be walked (3.12) */
+};
+extern struct record_gate record_gate;
+
+/*
+ * Put a sample with the calling thread's Python stack. pc: the interrupted program counter, 0 for none.
+ * False: dropped and counted; the caller keeps the value for its next sample. signal, callback
+ */
+bool record_stack(struct thread *thread, enum metric metric, uint64_t time_ns, uint64_t value,
+		  uintptr_t pc);
+/* Put a sample whose stack is one marker. As record_stack, death */
+bool record_put(struct thread *thread, enum metric metric, uint64_t time_ns, uint64_t value,
+		enum frame_marker marker);
+/* Frames that record_stack keeps from now on. setup */
+void record_limit(uint32_t depth);
+/* Largest record that this depth makes, in bytes. any */
+uint32_t record_bytes(uint32_t depth);
+
+#endif
