@@ -1,0 +1,338 @@
+/*
+ * cpu.c - CPU time of every thread, by stack samples.
+ *
+ *   tick    the thread's CPU-clock timer (always; at most the kernel's tick) and, above the tick's rate,
+ *           a perf task clock beside it; neither ever cuts a system call short
+ *   sample  the thread walks its own stack; the value is the CPU time since its previous sample, so
+ *           sums are exact at any rate, and a dropped sample's time goes to the next one
+ *   end     what a thread used since its last sample is recorded as [thread exit]
+ *
+ * Both ticks may come close together: one that finds less than half a period since the last sample is
+ * skipped.  Periods are jittered by the drainer, which re-arms the threads that were sampled, so that a
+ * rhythm of the program's own cannot alias.
+ */
+#include "collector.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <sys/resource.h>
+#include <ucontext.h>
+
+#define NS_PER_S UINT64_C(1000000000)
+#define REARM_SAMPLES 8 /* between two re-armings: fewer would lose what the timer has counted */
+#define SIGPENDING_SHARE 4 /* one in so many of the user's queued signals may be our timers */
+#define NO_TIMER (-1)
+#define NO_PERF 0 /* os_perf_open gives high numbers */
+
+enum cpu_clock { CLOCK_CHOICE_AUTO, CLOCK_CHOICE_TICK, CLOCK_CHOICE_PERF, CLOCK_CHOICE_MONOTONIC };
+
+/* What the collector keeps in each thread. */
+struct cpu_thread {
+	/* written by the thread itself, or by the drainer before the thread has met us or after its end */
+	uint64_t sampled_cpu_ns; /* the thread's CPU clock at its last sample */
+	_Atomic uint32_t samples;
+	/* written at birth and by the drainer */
+	_Atomic int timer;
+	_Atomic int perf; /* read by the handler */
+	uint32_t rearmed_samples;
+	_Atomic bool has_begun; /* release: the rest is set */
+};
+_Static_assert(sizeof(struct cpu_thread) <= THREAD_OWN_BYTES, "thread_own has no room for cpu");
+
+static struct {
+	uint64_t period_ns; /* asked for */
+	uint64_t tick_ns; /* the kernel's */
+	enum cpu_clock clock;
+	bool wants_perf; /* the period is shorter than the kernel's tick */
+	bool can_perf; /* the drainer has descriptors of its own */
+	_Atomic bool stopped;
+	_Atomic int32_t timers_left;
+	uint64_t random; /* drainer's; birth uses the clock */
+	uint64_t gone_samples; /* of threads that are gone; drainer's */
+	uint64_t start_cpu_ns; /* the process's CPU clock when the session began */
+} cpu;
+
+static errmsg cpu_start(void);
+static void cpu_drainer_begin(bool own_descriptors);
+static void cpu_thread_begin(struct thread *thread);
+static void cpu_thread_end(struct thread *thread);
+static void cpu_thread_gone(struct thread *thread);
+static bool cpu_tick(const siginfo_t *info, void *context);
+static void cpu_pass(uint64_t time_ns);
+static void cpu_flush(uint64_t time_ns, collector_note *note);
+static void cpu_stop(void);
+static void cpu_drainer_end(void);
+static void cpu_after_fork(void);
+
+const struct collector_hooks cpu_collector = {
+	.start = cpu_start,
+	.drainer_begin = cpu_drainer_begin,
+	.thread_begin = cpu_thread_begin,
+	.thread_end = cpu_thread_end,
+	.thread_gone = cpu_thread_gone,
+	.tick = cpu_tick,
+	.pass = cpu_pass,
+	.flush = cpu_flush,
+	.stop = cpu_stop,
+	.drainer_end = cpu_drainer_end,
+	.after_fork = cpu_after_fork,
+};
+
+static struct cpu_thread *own_of(struct thread *thread);
+static void timer_arm(struct thread *thread, uint64_t random);
+static void perf_open(struct thread *thread);
+static void perf_close(struct cpu_thread *own);
+static void perf_refused(int error);
+static void rearm(struct thread *thread);
+static void last_words(struct thread *thread, uint64_t cpu_ns);
+static bool timer_quota_take(void);
+static uint64_t random_next(void);
+static uint64_t jittered(uint64_t period_ns, uint64_t random);
+
+static errmsg cpu_start(void)
+{
+	cpu.period_ns = NS_PER_S / option_number(OPTION_CPU_HZ);
+	cpu.clock = (enum cpu_clock)option_number(OPTION_CPU_CLOCK);
+	cpu.tick_ns = os_tick_ns();
+	cpu.wants_perf = cpu.clock == CLOCK_CHOICE_PERF ||
+			 (cpu.clock == CLOCK_CHOICE_AUTO && cpu.period_ns < cpu.tick_ns);
+	cpu.random = os_random() | 1;
+	cpu_after_fork();
+	return NULL;
+}
+
+static void cpu_after_fork(void)
+{
+	struct rlimit limit;
+	int32_t quota = INT32_MAX;
+
+	/* Each timer takes one of the user's queued signals, timer_create(2). */
+	if (getrlimit(RLIMIT_SIGPENDING, &limit) == 0 && limit.rlim_cur / SIGPENDING_SHARE < INT32_MAX)
+		quota = (int32_t)(limit.rlim_cur / SIGPENDING_SHARE);
+	atomic_store(&cpu.timers_left, quota);
+	atomic_store(&cpu.stopped, false);
+	cpu.gone_samples = 0;
+	cpu.start_cpu_ns = os_process_cpu_ns();
+}
+
+static void cpu_thread_begin(struct thread *thread)
+{
+	struct cpu_thread *own = own_of(thread);
+	pid_t tid = atomic_load_explicit(&thread->tid, memory_order_relaxed);
+	bool monotonic = cpu.clock == CLOCK_CHOICE_MONOTONIC;
+	int timer = NO_TIMER;
+
+	own->rearmed_samples = 0;
+	atomic_store_explicit(&own->perf, NO_PERF, memory_order_relaxed);
+	own->sampled_cpu_ns = 0;
+	/* A thread of the session counts from its birth, an older one from here. */
+	if (thread->inherited || (!thread->start && !thread->foreign))
+		os_thread_cpu_of(tid, &own->sampled_cpu_ns);
+	if (!timer_quota_take() ||
+	    os_timer_create(tid, monotonic, signals_number(), thread_cookie(thread), &timer) != 0) {
+		timer = NO_TIMER;
+		thread_lose(NULL, LOSS_threads);
+	}
+	atomic_store_explicit(&own->timer, timer, memory_order_relaxed);
+	atomic_store_explicit(&own->has_begun, true, memory_order_release);
+	timer_arm(thread, os_monotonic_ns() * UINT64_C(0x9e3779b97f4a7c15) >> 20);
+}
+
+static void cpu_thread_end(struct thread *thread)
+{
+	last_words(thread, os_thread_cpu_ns());
+}
+
+static void cpu_thread_gone(struct thread *thread)
+{
+	struct cpu_thread *own = own_of(thread);
+	uint64_t cpu_ns;
+
+	perf_close(own);
+	if (own->has_begun) {
+		if (!os_thread_cpu_of(atomic_load(&thread->tid), &cpu_ns))
+			cpu_ns = own->sampled_cpu_ns;
+		last_words(thread, cpu_ns);
+	}
+	cpu.gone_samples += atomic_exchange(&own->samples, 0);
+}
+
+static bool cpu_tick(const siginfo_t *info, void *context)
+{
+	const ucontext_t *interrupted = context;
+	struct thread *thread = thread_self();
+	struct cpu_thread *own;
+	uint64_t cpu_ns, used_ns;
+
+	if (info->si_code == SI_TIMER && thread_cookie_ours((uintptr_t)info->si_value.sival_ptr))
+		thread = thread_enter_tick((uintptr_t)info->si_value.sival_ptr);
+	else if (info->si_code == POLL_IN && thread && info->si_fd == atomic_load(&own_of(thread)->perf))
+		thread = thread_enter();
+	else
+		return false;
+	if (!thread)
+		return true; /* of a thread that has ended, or after the end */
+	own = own_of(thread);
+	cpu_ns = os_thread_cpu_ns();
+	used_ns = cpu_ns - own->sampled_cpu_ns;
+	if (used_ns >= cpu.period_ns / 2 && !atomic_load_explicit(&cpu.stopped, memory_order_relaxed) &&
+	    record_stack(thread, METRIC_cpu_cpu, os_monotonic_ns(), used_ns,
+			 os_program_counter(interrupted))) {
+		own->sampled_cpu_ns = cpu_ns;
+		atomic_store_explicit(&own->samples, own->samples + 1, memory_order_relaxed);
+	}
+	thread_leave(thread);
+	return true;
+}
+
+static void cpu_drainer_begin(bool own_descriptors)
+{
+	/* In a table that we share, a program could close or read our events. */
+	cpu.can_perf = own_descriptors;
+	if (cpu.wants_perf && !own_descriptors)
+		perf_refused(EPERM);
+}
+
+static void cpu_drainer_end(void)
+{
+	for (struct thread *thread = thread_next(NULL); thread; thread = thread_next(thread))
+		perf_close(own_of(thread));
+}
+
+static void cpu_pass(uint64_t time_ns)
+{
+	(void)time_ns;
+	for (struct thread *thread = thread_next(NULL); thread; thread = thread_next(thread)) {
+		struct cpu_thread *own = own_of(thread);
+		uint32_t samples = atomic_load_explicit(&own->samples, memory_order_relaxed);
+
+		if (!own->has_begun || atomic_load(&thread->state) != THREAD_LIVE) {
+			perf_close(own);
+			continue;
+		}
+		if (cpu.wants_perf && cpu.can_perf && atomic_load(&own->perf) == NO_PERF)
+			perf_open(thread);
+		if (samples - own->rearmed_samples >= REARM_SAMPLES)
+			rearm(thread);
+	}
+}
+
+static void cpu_flush(uint64_t time_ns, collector_note *note)
+{
+	uint64_t samples = cpu.gone_samples;
+	uint64_t used_ns = os_process_cpu_ns() - cpu.start_cpu_ns;
+	char text[32];
+
+	(void)time_ns;
+	for (struct thread *thread = thread_next(NULL); thread; thread = thread_next(thread))
+		samples += atomic_load_explicit(&own_of(thread)->samples, memory_order_relaxed);
+	log_format(text, sizeof(text), "%llu", (unsigned long long)cpu.period_ns);
+	note("period.cpu", text);
+	log_format(text, sizeof(text), "%llu", (unsigned long long)(samples * NS_PER_S / (used_ns | 1)));
+	note("cpu.achieved_hz", text);
+	note("cpu.clock", cpu.clock == CLOCK_CHOICE_MONOTONIC ? "monotonic" :
+			  cpu.wants_perf		      ? "tick+perf" :
+								"tick");
+}
+
+static void cpu_stop(void)
+{
+	atomic_store(&cpu.stopped, true);
+}
+
+static struct cpu_thread *own_of(struct thread *thread)
+{
+	return thread_own(thread, COLLECTOR_cpu);
+}
+
+/* The timer beside a perf clock shows what the kernel does for the thread; it needs no more than ticks. */
+static void timer_arm(struct thread *thread, uint64_t random)
+{
+	struct cpu_thread *own = own_of(thread);
+	uint64_t interval_ns = jittered(cpu.period_ns, random);
+	int timer = atomic_load_explicit(&own->timer, memory_order_relaxed);
+
+	if (timer == NO_TIMER)
+		return;
+	os_timer_set(timer, random % interval_ns + 1, interval_ns);
+}
+
+static void perf_open(struct thread *thread)
+{
+	struct cpu_thread *own = own_of(thread);
+	int perf = os_perf_open(atomic_load(&thread->tid), signals_number(),
+				jittered(cpu.period_ns, random_next()));
+
+	if (perf >= 0)
+		atomic_store(&own->perf, perf);
+	else if (perf != -ESRCH && perf != -EMFILE)
+		perf_refused(-perf);
+}
+
+static void perf_close(struct cpu_thread *own)
+{
+	int perf = atomic_exchange(&own->perf, NO_PERF);
+
+	if (perf != NO_PERF)
+		os_perf_close(perf);
+}
+
+/* Once: the ticks that every kernel has go on. */
+static void perf_refused(int error)
+{
+	cpu.wants_perf = false;
+	log_line("perf events are refused here (error %d): at most %llu samples a second of CPU time, not %llu",
+		 error, (unsigned long long)(NS_PER_S / cpu.tick_ns),
+		 (unsigned long long)(NS_PER_S / cpu.period_ns));
+}
+
+static void rearm(struct thread *thread)
+{
+	struct cpu_thread *own = own_of(thread);
+	int perf = atomic_load(&own->perf);
+
+	own->rearmed_samples = atomic_load_explicit(&own->samples, memory_order_relaxed);
+	timer_arm(thread, random_next());
+	if (perf != NO_PERF)
+		os_perf_period(perf, jittered(cpu.period_ns, random_next()));
+}
+
+/* What was used since the last sample is not lost, however short the thread was. */
+static void last_words(struct thread *thread, uint64_t cpu_ns)
+{
+	struct cpu_thread *own = own_of(thread);
+	int timer = atomic_exchange(&own->timer, NO_TIMER);
+
+	own->has_begun = false;
+	if (timer != NO_TIMER) {
+		os_timer_delete(timer);
+		atomic_fetch_add(&cpu.timers_left, 1);
+	}
+	if (cpu_ns <= own->sampled_cpu_ns)
+		return;
+	record_put(thread, METRIC_cpu_cpu, os_monotonic_ns(), cpu_ns - own->sampled_cpu_ns,
+		   FRAME_THREAD_EXIT);
+	own->sampled_cpu_ns = cpu_ns;
+}
+
+static bool timer_quota_take(void)
+{
+	if (atomic_fetch_sub(&cpu.timers_left, 1) > 0)
+		return true;
+	atomic_fetch_add(&cpu.timers_left, 1);
+	return false;
+}
+
+static uint64_t random_next(void)
+{
+	cpu.random ^= cpu.random << 13;
+	cpu.random ^= cpu.random >> 7;
+	cpu.random ^= cpu.random << 17;
+	return cpu.random >> 8;
+}
+
+/* Half to one and a half periods, evenly: the mean is the period. */
+static uint64_t jittered(uint64_t period_ns, uint64_t random)
+{
+	return period_ns / 2 + random % period_ns;
+}

@@ -1,0 +1,402 @@
+/*
+ * drain.c - the drainer: a loop of passes, a flush now and then, and the few things that others may
+ * ask of it.
+ *
+ *   asked   bits set by anyone (FLUSH, PARK, FINISH), a futex that the drainer sleeps on
+ *   state   IDLE, STARTING, RUNNING, PARKED, DONE; a futex that those who ask sleep on
+ *
+ * Whoever wins the change to STARTING creates the thread.  All else in the struct belongs to the
+ * drainer, and while it is parked to nobody.  How long it sleeps follows from how full the rings were.
+ */
+#include "drain.h"
+
+#include "os.h"
+#include "real.h"
+#include "stack.h"
+#include "symbol.h"
+#include "task.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+
+#define THREAD_STACK_BYTES (512 * 1024)
+#define INTERVAL_LEAST_NS UINT64_C(2000000)
+#define INTERVAL_FIRST_NS UINT64_C(20000000)
+#define INTERVAL_MOST_NS UINT64_C(250000000)
+#define GONE_STEP_NS 20000
+
+enum drain_state { IDLE, STARTING, RUNNING, PARKED, DONE };
+enum { ASK_FLUSH = 1, ASK_PARK = 2, ASK_FINISH = 4 };
+
+static struct {
+	_Atomic uint32_t asked;
+	_Atomic uint32_t state;
+	_Atomic uint32_t flushes;
+	_Atomic pid_t tid;
+	struct drain_settings settings;
+	struct recording *recording;
+	uint64_t interval_ns, next_flush_ns;
+	uint64_t earlier_ns; /* CPU time of the threads that were parked */
+	bool disk_failed; /* said so once */
+} drain;
+
+static void *drain_main(void *unused);
+static errmsg thread_create(void);
+static bool await_state(enum drain_state least, uint64_t timeout_ns);
+static void ask(uint32_t bits);
+static bool enter(void);
+static void sleep_until_needed(void);
+static uint32_t pass(bool last);
+static uint32_t pass_thread(struct thread *thread, bool last);
+static void announce(struct thread *thread);
+static void adapt(uint32_t fullest_bytes);
+static void flush(void);
+static void note(const char *key, const char *value);
+static void note_costs(void);
+static void park(void);
+static void finish(void);
+
+errmsg drain_begin(const struct drain_settings *settings)
+{
+	drain.settings = *settings;
+	drain.recording = NULL;
+	drain.interval_ns = INTERVAL_FIRST_NS;
+	drain.earlier_ns = 0;
+	drain.disk_failed = false;
+	atomic_store(&drain.asked, 0);
+	atomic_store(&drain.state, IDLE);
+	return drain_start();
+}
+
+errmsg drain_start(void)
+{
+	uint32_t idle = IDLE, parked = PARKED;
+	errmsg error;
+
+	if (!atomic_compare_exchange_strong(&drain.state, &idle, STARTING) &&
+	    !atomic_compare_exchange_strong(&drain.state, &parked, STARTING))
+		return NULL;
+	atomic_fetch_and(&drain.asked, ~(uint32_t)ASK_PARK);
+	error = thread_create();
+	if (error)
+		atomic_store(&drain.state, drain.recording ? PARKED : IDLE);
+	return error;
+}
+
+bool drain_park(uint64_t timeout_ns)
+{
+	static const _Atomic uint32_t never;
+	uint64_t end = os_monotonic_ns() + timeout_ns;
+	uint32_t state = atomic_load(&drain.state);
+	pid_t tid;
+
+	if (state != STARTING && state != RUNNING)
+		return true;
+	ask(ASK_PARK);
+	if (!await_state(PARKED, timeout_ns))
+		return false;
+	/* CPython counts the threads of the kernel, and a thread that is exiting still is one. */
+	tid = atomic_load(&drain.tid);
+	while (tid && os_thread_exists(tid)) {
+		if (os_monotonic_ns() >= end)
+			return false;
+		os_futex_wait(&never, 0, GONE_STEP_NS);
+	}
+	return true;
+}
+
+bool drain_flush(uint64_t timeout_ns)
+{
+	uint64_t end = os_monotonic_ns() + timeout_ns;
+	uint32_t before = atomic_load(&drain.flushes);
+
+	if (atomic_load(&drain.state) != RUNNING)
+		return atomic_load(&drain.state) != STARTING;
+	ask(ASK_FLUSH);
+	while (atomic_load(&drain.flushes) == before) {
+		uint64_t now = os_monotonic_ns();
+
+		if (now >= end)
+			return false;
+		os_futex_wait(&drain.flushes, before, end - now);
+	}
+	return true;
+}
+
+bool drain_finish(uint64_t timeout_ns)
+{
+	uint32_t state = atomic_load(&drain.state);
+
+	if (state != STARTING && state != RUNNING)
+		return state == DONE || state == IDLE;
+	ask(ASK_FINISH);
+	return await_state(DONE, timeout_ns);
+}
+
+void drain_after_fork(void)
+{
+	/* A parked drainer left everything whole; one that was not may have been in the middle of it. */
+	if (atomic_load(&drain.state) == PARKED) {
+		stack_release();
+		recording_free(drain.recording);
+	} else {
+		stack_begin(NULL);
+	}
+	drain.recording = NULL;
+	atomic_store(&drain.tid, 0);
+	atomic_store(&drain.state, IDLE);
+}
+
+pid_t drain_tid(void)
+{
+	return atomic_load(&drain.tid);
+}
+
+bool drain_is_parked(void)
+{
+	return atomic_load(&drain.state) == PARKED;
+}
+
+static errmsg thread_create(void)
+{
+	const uint64_t all = ~UINT64_C(0);
+	pthread_attr_t attributes;
+	pthread_t thread;
+	uint64_t mask;
+	int error;
+
+	if (pthread_attr_init(&attributes) != 0)
+		return "no thread attributes: not profiled";
+	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+	pthread_attr_setstacksize(&attributes, THREAD_STACK_BYTES);
+	/* The new thread is born with every signal blocked, so none of the program's ever reaches it. */
+	os_sigmask(SIG_SETMASK, &all, &mask);
+	error = real_get()->pthread_create(&thread, &attributes, drain_main, NULL);
+	os_sigmask(SIG_SETMASK, &mask, NULL);
+	pthread_attr_destroy(&attributes);
+	return error ? "our own thread could not be started: not profiled" : NULL;
+}
+
+static void ask(uint32_t bits)
+{
+	atomic_fetch_or(&drain.asked, bits);
+	os_futex_wake(&drain.asked);
+}
+
+/* States only grow while someone waits. */
+static bool await_state(enum drain_state least, uint64_t timeout_ns)
+{
+	uint64_t end = os_monotonic_ns() + timeout_ns;
+	uint32_t state;
+
+	while ((state = atomic_load(&drain.state)) < least) {
+		uint64_t now = os_monotonic_ns();
+
+		if (now >= end)
+			return false;
+		os_futex_wait(&drain.state, state, end - now);
+	}
+	return true;
+}
+
+static void *drain_main(void *unused)
+{
+	(void)unused;
+	if (!enter())
+		return NULL;
+	for (;;) {
+		uint32_t asked = atomic_load(&drain.asked);
+
+		if (asked & ASK_FINISH) {
+			finish();
+			return NULL;
+		}
+		adapt(pass(false));
+		if (asked & ASK_PARK) {
+			park();
+			return NULL;
+		}
+		if (asked & ASK_FLUSH || os_monotonic_ns() >= drain.next_flush_ns)
+			flush();
+		sleep_until_needed();
+	}
+}
+
+static bool enter(void)
+{
+	bool own_descriptors = os_descriptors_own();
+
+	atomic_store(&drain.tid, os_gettid());
+	log_divert(os_gettid());
+	prctl(PR_SET_NAME, "monprof");
+	drain.settings.head.reopen = !own_descriptors;
+	if (!drain.recording) {
+		drain.recording = recording_new(&drain.settings.head);
+		if (!drain.recording) {
+			log_line("no memory for a recording: not profiled");
+			atomic_store(&drain.state, DONE);
+			os_futex_wake(&drain.state);
+			return false;
+		}
+		for (unsigned i = 0; i < drain.settings.mapping_count; i++)
+			recording_put_mapping(drain.recording, &drain.settings.mappings[i]);
+		stack_begin(drain.recording);
+		task_begin();
+	}
+	drain.next_flush_ns = os_monotonic_ns() + drain.settings.flush_ns;
+	drain.settings.hooks.begin(own_descriptors);
+	atomic_store(&drain.state, RUNNING);
+	os_futex_wake(&drain.state);
+	return true;
+}
+
+static void sleep_until_needed(void)
+{
+	uint64_t now = os_monotonic_ns();
+	uint64_t most = drain.next_flush_ns > now ? drain.next_flush_ns - now : 0;
+
+	os_futex_wait(&drain.asked, 0, most < drain.interval_ns ? most : drain.interval_ns);
+}
+
+/* Empties every ring; the fullest one's bytes. */
+static uint32_t pass(bool last)
+{
+	uint64_t begun_ns = os_monotonic_ns();
+	uint32_t fullest = 0;
+
+	task_scan(drain.settings.hooks.adopted);
+	for (struct thread *thread = thread_next(NULL); thread; thread = thread_next(thread)) {
+		uint32_t used = pass_thread(thread, last);
+
+		if (used > fullest)
+			fullest = used;
+	}
+	symbol_drained(begun_ns);
+	drain.settings.hooks.pass(begun_ns);
+	return fullest;
+}
+
+static uint32_t pass_thread(struct thread *thread, bool last)
+{
+	/* State before ring: a thread that is DEAD has written its last. */
+	bool dead = atomic_load_explicit(&thread->state, memory_order_acquire) == THREAD_DEAD;
+	uint32_t used = ring_used(&thread->ring);
+	const struct record *record;
+
+	/* At the end nobody enters any more; a thread that still is inside keeps its ring to itself. */
+	if (dead || (last && !atomic_load(&thread->inside)))
+		drain.settings.hooks.gone(thread);
+	announce(thread);
+	while ((record = ring_peek(&thread->ring))) {
+		stack_add(thread, record);
+		ring_next(&thread->ring);
+	}
+	if (dead)
+		thread_recycle(thread);
+	return used;
+}
+
+static void announce(struct thread *thread)
+{
+	struct recording_thread row = {
+		.id = thread->serial,
+		.tid = (uint64_t)atomic_load(&thread->tid),
+		.name = thread->known_name,
+	};
+
+	if (!task_name(thread) && thread->announced)
+		return;
+	thread->announced = true;
+	recording_put_thread(drain.recording, &row);
+}
+
+static void adapt(uint32_t fullest_bytes)
+{
+	uint64_t most = drain.settings.flush_ns < INTERVAL_MOST_NS ? drain.settings.flush_ns
+								   : INTERVAL_MOST_NS;
+
+	if (fullest_bytes > drain.settings.ring_bytes / 4)
+		drain.interval_ns /= 2;
+	else if (fullest_bytes < drain.settings.ring_bytes / 16)
+		drain.interval_ns *= 2;
+	if (drain.interval_ns > most)
+		drain.interval_ns = most;
+	if (drain.interval_ns < INTERVAL_LEAST_NS)
+		drain.interval_ns = INTERVAL_LEAST_NS;
+}
+
+static void flush(void)
+{
+	uint64_t now = os_monotonic_ns(), lost = 0;
+	struct threads_sums sums;
+	errmsg error;
+
+	drain.next_flush_ns = now + drain.settings.flush_ns;
+	task_wanted();
+	drain.settings.hooks.flush(now, note);
+	note_costs();
+	threads_sum(&sums);
+	recording_put_losses(drain.recording, sums.losses);
+	error = recording_flush(drain.recording, now, &lost);
+	if (error && !drain.disk_failed) {
+		drain.disk_failed = true;
+		log_line("%s: %s", recording_path(drain.recording), error);
+	}
+	while (lost--)
+		thread_lose(NULL, LOSS_disk);
+	atomic_fetch_and(&drain.asked, ~(uint32_t)ASK_FLUSH);
+	atomic_fetch_add(&drain.flushes, 1);
+	os_futex_wake(&drain.flushes);
+}
+
+static void note(const char *key, const char *value)
+{
+	recording_put_note(drain.recording, key, value);
+}
+
+static void note_costs(void)
+{
+	struct threads_sums sums;
+	char text[32];
+
+	threads_sum(&sums);
+	log_format(text, sizeof(text), "%llu", (unsigned long long)sums.own_ns);
+	note("own.handlers_ns", text);
+	log_format(text, sizeof(text), "%llu", (unsigned long long)sums.entries);
+	note("own.handlers", text);
+	log_format(text, sizeof(text), "%llu",
+		   (unsigned long long)(drain.earlier_ns + os_thread_cpu_ns()));
+	note("own.thread_ns", text);
+}
+
+static void park(void)
+{
+	drain.settings.hooks.end();
+	recording_detach(drain.recording);
+	drain.earlier_ns += os_thread_cpu_ns();
+	log_divert(0);
+	atomic_store(&drain.state, PARKED);
+	os_futex_wake(&drain.state);
+}
+
+static void finish(void)
+{
+	static char path[4096];
+	bool created;
+
+	pass(true);
+	flush();
+	created = recording_created(drain.recording);
+	log_format(path, sizeof(path), "%s", recording_path(drain.recording));
+	stack_release();
+	recording_free(drain.recording);
+	drain.recording = NULL;
+	drain.settings.hooks.end();
+	if (created)
+		drain.settings.hooks.finish(path);
+	log_divert(0);
+	atomic_store(&drain.state, DONE);
+	os_futex_wake(&drain.state);
+}

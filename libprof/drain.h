@@ -1,0 +1,63 @@
+/*
+ * drain.h - our own thread: rings in, recording out; the clock of everything periodic.
+ *
+ *            drain_start                      drain_park, or end of work
+ *   IDLE ---------------> RUNNING -------------------------> PARKED ---> (drain_start) RUNNING
+ *                            |        drain_finish
+ *                            +-----------------------------> DONE
+ *
+ * The thread has all signals blocked and a table of descriptors of its own.  Whoever asks it for
+ * something sets a bit, wakes it and waits within a bound, holding no lock.  It reaches collectors and
+ * exporters only through the hooks that session hands it.
+ */
+#ifndef DRAIN_H
+#define DRAIN_H
+
+#include "collector.h"
+#include "prof.h"
+#include "recording.h"
+
+struct drain_hooks {
+	/* The thread has started, again perhaps. drainer */
+	void (*begin)(bool own_descriptors);
+	/* It is about to end and its descriptors with it. drainer */
+	void (*end)(void);
+	/* Every pass. drainer */
+	void (*pass)(uint64_t time_ns);
+	/* Every flush, before the recording is written: remarks. drainer */
+	void (*flush)(uint64_t time_ns, collector_note *note);
+	/* A thread found from outside. drainer */
+	void (*adopted)(struct thread *thread);
+	/* A thread that is dead, or alive at the end: its last words. drainer */
+	void (*gone)(struct thread *thread);
+	/* The recording is complete and closed: make of it what the user wants. drainer */
+	void (*finish)(const char *path);
+};
+
+struct drain_settings {
+	uint64_t flush_ns;
+	uint32_t ring_bytes;
+	struct recording_head head; /* what it points to must stay */
+	const struct recording_mapping *mappings;
+	unsigned mapping_count;
+	struct drain_hooks hooks;
+};
+
+/* First start of a session. setup */
+errmsg drain_begin(const struct drain_settings *settings);
+/* Start the thread if it is parked; harmless otherwise. setup, burst, exit */
+errmsg drain_start(void);
+/* End the thread, keep the work; true when the kernel no longer counts it. fork, exit */
+bool drain_park(uint64_t timeout_ns);
+/* Bring the recording up to date; false when it took too long. exit */
+bool drain_flush(uint64_t timeout_ns);
+/* Last pass, last flush, hooks->finish; false when it took too long. exit */
+bool drain_finish(uint64_t timeout_ns);
+/* Nobody's any more: in the child of a fork. setup */
+void drain_after_fork(void);
+/* Kernel id of the thread, 0 when there is none. any */
+pid_t drain_tid(void);
+/* True while the thread is parked. any */
+bool drain_is_parked(void);
+
+#endif

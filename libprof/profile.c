@@ -1,0 +1,174 @@
+/*
+ * profile.c - the fold, from outside: begin, add, finish, look up.
+ *
+ *   profile_new --(profile_add_*)--> maker (profile_take.c) --profile_finish--> sorted, read-only
+ *
+ * The maker holds all that only adding needs, and goes at the end.
+ */
+#include "profile.h"
+
+#include "heap.h"
+#include "profile_take.h"
+#include "sort.h"
+
+#include <string.h>
+
+static errmsg added(struct profile *profile, errmsg error, bool is_cut);
+static errmsg sum_losses(struct profile *profile);
+static void sum_loss(struct profile *profile, struct intern *reasons,
+		     const struct process_loss *loss);
+static int compare_samples(const void *a, const void *b);
+static void free_maker(struct profile_maker *maker);
+
+static const char no_memory[] = "no memory";
+
+struct profile *profile_new(void)
+{
+	struct profile *profile = heap_zalloc(sizeof(*profile));
+
+	if (!profile)
+		return NULL;
+	profile->maker = heap_zalloc(sizeof(*profile->maker));
+	if (!profile->maker) {
+		heap_free(profile);
+		return NULL;
+	}
+	profile->maker->profile = profile;
+	return profile;
+}
+
+void profile_free(struct profile *profile)
+{
+	if (!profile)
+		return;
+	free_maker(profile->maker);
+	intern_release(&profile->strings);
+	heap_free(profile->functions);
+	heap_free(profile->frames);
+	heap_free(profile->nodes);
+	heap_free(profile->processes);
+	heap_free(profile->threads);
+	heap_free(profile->mappings);
+	heap_free(profile->metrics);
+	heap_free(profile->samples);
+	heap_free(profile->notes);
+	heap_free(profile->losses);
+	heap_free(profile);
+}
+
+errmsg profile_add_file(struct profile *profile, const char *path)
+{
+	bool is_cut = false;
+	errmsg error = recording_read_file(path, &profile_take_hooks, profile->maker, &is_cut);
+
+	return added(profile, error, is_cut);
+}
+
+errmsg profile_add_bytes(struct profile *profile, const void *bytes, size_t size_bytes)
+{
+	size_t good_bytes = 0;
+	errmsg error = recording_read(bytes, size_bytes, &profile_take_hooks, profile->maker, &good_bytes);
+
+	return added(profile, error, good_bytes < size_bytes);
+}
+
+errmsg profile_finish(struct profile *profile)
+{
+	struct profile_maker *maker = profile->maker;
+	errmsg error = maker->error ? maker->error : sum_losses(profile);
+
+	if (!error && !sort_items(profile->samples, profile->sample_count,
+				  sizeof(*profile->samples), compare_samples))
+		error = no_memory;
+	free_maker(maker);
+	profile->maker = NULL;
+	return error;
+}
+
+const char *profile_string(const struct profile *profile, uint32_t id)
+{
+	const char *text = intern_get(&profile->strings, id, NULL);
+
+	return text ? text : "";
+}
+
+const char *profile_note_value(const struct profile *profile, uint32_t process, const char *key)
+{
+	for (size_t i = 0; i < profile->note_count; i++) {
+		const struct profile_note *note = &profile->notes[i];
+
+		if (note->process == process && strcmp(profile_string(profile, note->key), key) == 0)
+			return profile_string(profile, note->value);
+	}
+	return "";
+}
+
+static errmsg added(struct profile *profile, errmsg error, bool is_cut)
+{
+	profile_take_end(profile->maker);
+	if (error)
+		return error;
+	profile->cut |= is_cut;
+	return profile->maker->error;
+}
+
+static errmsg sum_losses(struct profile *profile)
+{
+	const struct profile_maker *maker = profile->maker;
+	struct intern reasons = { 0 };
+	bool failed;
+
+	profile->losses = heap_zalloc((maker->loss_count + 1) * sizeof(*profile->losses));
+	for (size_t i = 0; profile->losses && i < maker->loss_count; i++)
+		if (maker->losses[i].count > 0)
+			sum_loss(profile, &reasons, &maker->losses[i]);
+	failed = !profile->losses || reasons.count < profile->loss_count;
+	intern_release(&reasons);
+	return failed ? no_memory : NULL;
+}
+
+static void sum_loss(struct profile *profile, struct intern *reasons,
+		     const struct process_loss *loss)
+{
+	uint32_t id = intern_put(reasons, &loss->reason, sizeof(loss->reason), NULL);
+	struct profile_loss *sum = &profile->losses[id ? id - 1 : profile->loss_count];
+
+	profile->loss_count = id ? reasons->count : profile->loss_count + 1;
+	sum->reason = loss->reason;
+	sum->help = loss->help;
+	sum->count = loss->count > INT64_MAX - sum->count ? INT64_MAX : sum->count + loss->count;
+}
+
+/* Threads are numbered process by process, so this is also the order of processes. */
+static int compare_samples(const void *a, const void *b)
+{
+	const struct profile_sample *left = a, *right = b;
+
+	if (left->metric != right->metric)
+		return left->metric < right->metric ? -1 : 1;
+	if (left->thread != right->thread)
+		return left->thread < right->thread ? -1 : 1;
+	if (left->node != right->node)
+		return left->node < right->node ? -1 : 1;
+	return 0;
+}
+
+static void free_maker(struct profile_maker *maker)
+{
+	if (!maker)
+		return;
+	intern_release(&maker->functions);
+	intern_release(&maker->frames);
+	intern_release(&maker->nodes);
+	intern_release(&maker->threads);
+	intern_release(&maker->notes);
+	intern_release(&maker->loss_keys);
+	wire_release(&maker->text);
+	heap_free(maker->function_map.ids);
+	heap_free(maker->frame_map.ids);
+	heap_free(maker->node_map.ids);
+	heap_free(maker->metric_map.ids);
+	heap_free(maker->losses);
+	heap_free(maker->slots);
+	heap_free(maker);
+}

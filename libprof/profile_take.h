@@ -1,0 +1,53 @@
+/*
+ * profile_take.h - what profile.c keeps while recordings are read, and the hooks that fill it.
+ */
+#ifndef PROFILE_TAKE_H
+#define PROFILE_TAKE_H
+
+#include "profile.h"
+#include "wire.h"
+
+struct id_map {
+	uint32_t *ids; /* ids[recording's id - 1] */
+	size_t count, capacity;
+};
+
+struct process_key {
+	uint32_t process, id; /* id: a thread's, or a string */
+};
+
+struct process_loss {
+	uint32_t reason, help;
+	uint64_t count;
+};
+
+struct profile_maker {
+	struct profile *profile;
+	errmsg error;
+	struct wire_buffer text; /* scratch */
+
+	/* content -> id */
+	struct intern functions, frames, nodes;
+	struct intern threads, notes, loss_keys; /* by process_key; index + 1 */
+	size_t function_capacity, frame_capacity, node_capacity, process_capacity, thread_capacity,
+		mapping_capacity, metric_capacity, sample_capacity, note_capacity;
+
+	/* the recording that is being read */
+	uint32_t process;
+	struct id_map function_map, frame_map, node_map; /* of its epoch */
+	struct id_map metric_map; /* by row + 1 */
+	uint32_t last_thread_id, last_thread;
+
+	struct process_loss *losses;
+	size_t loss_count, loss_capacity;
+
+	uint32_t *slots; /* sample index + 1 */
+	size_t slot_count;
+};
+
+/* recording_read's self is the maker. drainer, tool */
+extern const struct recording_hooks profile_take_hooks;
+/* A recording has been read: what its ids meant means nothing to the next one. drainer, tool */
+void profile_take_end(struct profile_maker *maker);
+
+#endif

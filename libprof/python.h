@@ -1,0 +1,20 @@
+/*
+ * python.h - what we ask of Python under the GIL, and nothing of it runs Python code of the program's.
+ *
+ * Every function keeps a pending exception, and leaves none.
+ */
+#ifndef PYTHON_H
+#define PYTHON_H
+
+#include "prof.h"
+#include "pyapi.h"
+
+/* Have `atexit` called at the interpreter's end (before those that the program registers), and `child`
+   in a child of os.fork. setup */
+errmsg python_register(void (*atexit)(void), void (*child)(void));
+/* Give sys.path to symbol. cwd: absolute. setup */
+void python_read_path(const char *cwd);
+/* Write the names of Python threads that have none yet into their struct thread. callback */
+void python_name_threads(void);
+
+#endif

@@ -1,0 +1,51 @@
+/*
+ * recording_format.h - the bytes of a recording, for its writer and its reader; monprof-recording(5).
+ *
+ *   magic (8)  version (4)  block  block  ...
+ *
+ *   block:  checksum (4)  length of payload (4)  type (1)  payload
+ *           `------------ XXH32, seed 0, of all that follows it
+ *
+ * Numbers of fixed size are little endian, all others are varints.  A text is its length, its bytes and
+ * a NUL that the length does not count.
+ */
+#ifndef RECORDING_FORMAT_H
+#define RECORDING_FORMAT_H
+
+#include "prof.h"
+
+#define RECORDING_MAGIC "\211monprof"
+#define RECORDING_MAGIC_BYTES 8
+#define RECORDING_HEADER_BYTES 12
+#define RECORDING_BLOCK_BYTES 9 /* before the payload */
+#define RECORDING_CHECKSUM_BYTES 4
+
+/* Readers refuse another major version; a minor one may add types of blocks, which readers skip. */
+#define RECORDING_VERSION_MAJOR 1
+#define RECORDING_VERSION_MINOR 0
+
+/* In this order a flush writes them, so that what is referred to comes first. */
+enum recording_block {
+	RECORDING_BLOCK_HEAD = 1,
+	RECORDING_BLOCK_SETTINGS,
+	RECORDING_BLOCK_METRICS,
+	RECORDING_BLOCK_EPOCH,
+	RECORDING_BLOCK_STRINGS,
+	RECORDING_BLOCK_FUNCTIONS,
+	RECORDING_BLOCK_FRAMES,
+	RECORDING_BLOCK_NODES,
+	RECORDING_BLOCK_THREADS,
+	RECORDING_BLOCK_MAPPINGS,
+	RECORDING_BLOCK_SAMPLES,
+	RECORDING_BLOCK_NOTES,
+	RECORDING_BLOCK_LOSSES,
+	RECORDING_BLOCK_FLUSH,
+	RECORDING_BLOCK_END
+};
+
+/* First byte of a sample: what differs from the sample before it and is therefore there. */
+#define RECORDING_SAMPLE_THREAD 1
+#define RECORDING_SAMPLE_METRIC 2
+#define RECORDING_SAMPLE_FLAGS 3
+
+#endif

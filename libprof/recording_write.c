@@ -1,0 +1,599 @@
+/*
+ * recording_write.c - facts in, blocks out.
+ *
+ *   recording_put_*  ->  sections, one for each type of block  --seal-->  out  --append-->  store
+ *                        (open: rows may still be added)         (whole blocks)
+ *
+ * Four intern tables give the ids; a row goes into its section when its bytes are new.  What has to be
+ * said only once in its last state (notes, losses) waits in a table until it is sealed.
+ *
+ * After a failure tables and samples are thrown away and a new epoch is owed; threads, mappings, notes
+ * and losses are kept and come with the next flush.
+ */
+#include "recording.h"
+
+#include "heap.h"
+#include "options.h"
+#include "recording_format.h"
+#include "recording_store.h"
+#include "wire.h"
+
+#include <string.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#define TABLES_BYTES ((size_t)4 << 20)
+#define SAMPLES_BYTES ((size_t)256 << 10)
+#define KEPT_BYTES ((size_t)1 << 20)
+#define SETTING_BYTES 512
+
+enum {
+	METRIC_ROWS = 0
+#define METRIC(collector, name, unit, count_name, help) +1
+#include "../collectors/collectors.def"
+#undef METRIC
+};
+
+struct function_key {
+	uint32_t module, name, file, first_line, kind;
+};
+
+struct pair_key {
+	uint32_t a, b; /* frame: function, line; node: parent, frame */
+};
+
+struct note {
+	char *key, *value;
+	bool is_new;
+};
+
+struct recording {
+	struct recording_store store;
+
+	/* the current epoch */
+	uint32_t epoch;
+	bool epoch_owed;
+	struct intern strings, functions, frames, nodes;
+	uint16_t *depths; /* of nodes, by id - 1 */
+	size_t depth_capacity;
+
+	/* what is not in the file yet */
+	struct wire_buffer sections[RECORDING_BLOCK_END];
+	struct wire_buffer out;
+	struct recording_sample last; /* in the open samples section */
+	struct note *notes;
+	size_t note_count, note_capacity;
+	uint64_t losses[LOSS_COUNT];
+	bool losses_new;
+	uint64_t samples_waiting; /* in sections and out */
+	uint64_t samples, samples_lost;
+	uint64_t last_ns;
+	errmsg error; /* of a flush that nobody asked for */
+};
+
+static bool write_head(struct wire_buffer *to, const struct recording_head *head);
+static void put_head(struct wire_buffer *section, const struct recording_head *head);
+static void put_settings(struct wire_buffer *section);
+static void put_metrics(struct wire_buffer *section);
+static uint32_t put_string(struct recording *recording, const char *bytes, size_t size_bytes,
+			   bool *failed);
+static bool keep_depth(struct recording *recording, uint32_t parent);
+static void encode_sample(struct recording *recording, const struct recording_sample *sample);
+static struct note *find_note(struct recording *recording, const char *key);
+static errmsg flush(struct recording *recording);
+static bool seal(struct recording *recording);
+static void seal_notes(struct recording *recording);
+static void seal_losses(struct recording *recording);
+static void begin_epoch(struct recording *recording);
+static void abandon(struct recording *recording);
+static void keep_facts(struct wire_buffer *out);
+static void put_text(struct wire_buffer *buffer, const char *text);
+static void put_bytes(struct wire_buffer *buffer, const char *bytes, size_t size_bytes);
+static void put_block(struct wire_buffer *out, unsigned type, const struct wire_buffer *payload);
+
+struct recording *recording_new(const struct recording_head *head)
+{
+	struct recording *recording = heap_zalloc(sizeof(*recording));
+
+	if (!recording)
+		return NULL;
+	recording->epoch = 1;
+	recording->last_ns = head->start_monotonic_ns;
+	recording->store.fd = -1;
+	recording->store.reopen = head->reopen;
+	recording->store.path = heap_strdup(head->path);
+	if (!recording->store.path || !write_head(&recording->store.head, head)) {
+		recording_free(recording);
+		return NULL;
+	}
+	return recording;
+}
+
+void recording_free(struct recording *recording)
+{
+	if (!recording)
+		return;
+	recording_store_release(&recording->store);
+	intern_release(&recording->strings);
+	intern_release(&recording->functions);
+	intern_release(&recording->frames);
+	intern_release(&recording->nodes);
+	for (unsigned i = 0; i < RECORDING_BLOCK_END; i++)
+		wire_release(&recording->sections[i]);
+	for (size_t i = 0; i < recording->note_count; i++) {
+		heap_free(recording->notes[i].key);
+		heap_free(recording->notes[i].value);
+	}
+	wire_release(&recording->out);
+	heap_free(recording->notes);
+	heap_free(recording->depths);
+	heap_free(recording);
+}
+
+uint32_t recording_put_function(struct recording *recording, const struct recording_function *function)
+{
+	struct wire_buffer *section = &recording->sections[RECORDING_BLOCK_FUNCTIONS];
+	bool fresh, failed = false;
+	struct function_key key = {
+		put_string(recording, function->module, function->module_bytes, &failed),
+		put_string(recording, function->name, function->name_bytes, &failed),
+		put_string(recording, function->file, function->file_bytes, &failed),
+		function->first_line,
+		function->kind,
+	};
+	uint32_t id = failed ? 0 : intern_put(&recording->functions, &key, sizeof(key), &fresh);
+
+	if (id == 0 || !fresh)
+		return id;
+	wire_put_varint(section, key.module);
+	wire_put_varint(section, key.name);
+	wire_put_varint(section, key.file);
+	wire_put_varint(section, key.first_line);
+	wire_put_varint(section, key.kind);
+	return id;
+}
+
+uint32_t recording_put_frame(struct recording *recording, uint32_t function, uint32_t line)
+{
+	struct wire_buffer *section = &recording->sections[RECORDING_BLOCK_FRAMES];
+	struct pair_key key = { function, line };
+	uint32_t id;
+	bool fresh;
+
+	if (function == 0 || function > recording->functions.count)
+		return 0;
+	id = intern_put(&recording->frames, &key, sizeof(key), &fresh);
+	if (id == 0 || !fresh)
+		return id;
+	wire_put_varint(section, function);
+	wire_put_varint(section, line);
+	return id;
+}
+
+uint32_t recording_put_node(struct recording *recording, uint32_t parent, uint32_t frame)
+{
+	struct wire_buffer *section = &recording->sections[RECORDING_BLOCK_NODES];
+	struct pair_key key = { parent, frame };
+	uint32_t id;
+	bool fresh;
+
+	if (frame == 0 || frame > recording->frames.count || parent > recording->nodes.count)
+		return 0;
+	if (!keep_depth(recording, parent))
+		return 0;
+	id = intern_put(&recording->nodes, &key, sizeof(key), &fresh);
+	if (id == 0 || !fresh)
+		return id;
+	/* Parents are mostly the row before: the way back is a small number. */
+	wire_put_varint(section, parent ? id - parent : 0);
+	wire_put_varint(section, frame);
+	return id;
+}
+
+uint32_t recording_epoch(const struct recording *recording)
+{
+	return recording->epoch;
+}
+
+void recording_put_sample(struct recording *recording, const struct recording_sample *sample)
+{
+	size_t tables_bytes;
+
+	recording->samples++;
+	if (sample->node > recording->nodes.count || sample->thread == 0 ||
+	    sample->metric >= METRIC_ROWS) {
+		recording->samples_lost++;
+		return;
+	}
+	encode_sample(recording, sample);
+	recording->samples_waiting++;
+	recording->last_ns = sample->time_ns;
+	if (recording->sections[RECORDING_BLOCK_SAMPLES].size >= SAMPLES_BYTES) {
+		errmsg error = flush(recording);
+
+		if (error && !recording->error)
+			recording->error = error;
+	}
+	tables_bytes = recording->strings.bytes + recording->functions.bytes +
+		       recording->frames.bytes + recording->nodes.bytes;
+	if (tables_bytes >= TABLES_BYTES) {
+		if (!seal(recording))
+			abandon(recording);
+		else
+			begin_epoch(recording);
+	}
+}
+
+void recording_put_thread(struct recording *recording, const struct recording_thread *thread)
+{
+	struct wire_buffer *section = &recording->sections[RECORDING_BLOCK_THREADS];
+
+	if (section->size >= KEPT_BYTES)
+		wire_clear(section);
+	wire_put_varint(section, thread->id);
+	wire_put_varint(section, thread->tid);
+	put_text(section, thread->name);
+}
+
+void recording_put_mapping(struct recording *recording, const struct recording_mapping *mapping)
+{
+	struct wire_buffer *section = &recording->sections[RECORDING_BLOCK_MAPPINGS];
+
+	wire_put_varint(section, mapping->start);
+	wire_put_varint(section, mapping->end);
+	wire_put_varint(section, mapping->offset);
+	put_text(section, mapping->file);
+	put_text(section, mapping->build_id);
+}
+
+void recording_put_note(struct recording *recording, const char *key, const char *value)
+{
+	struct note *note = find_note(recording, key);
+	char *copy;
+
+	if (!note || (note->value && strcmp(note->value, value) == 0))
+		return;
+	copy = heap_strdup(value);
+	if (!copy)
+		return;
+	heap_free(note->value);
+	note->value = copy;
+	note->is_new = true;
+}
+
+void recording_put_losses(struct recording *recording, const uint64_t losses[LOSS_COUNT])
+{
+	if (memcmp(recording->losses, losses, sizeof(recording->losses)) == 0)
+		return;
+	memcpy(recording->losses, losses, sizeof(recording->losses));
+	recording->losses_new = true;
+}
+
+errmsg recording_flush(struct recording *recording, uint64_t time_ns, uint64_t *lost)
+{
+	errmsg error;
+
+	if (time_ns > recording->last_ns)
+		recording->last_ns = time_ns;
+	error = flush(recording);
+	if (!error)
+		error = recording->error;
+	recording->error = NULL;
+	*lost = recording->samples_lost;
+	recording->samples_lost = 0;
+	return error;
+}
+
+void recording_detach(struct recording *recording)
+{
+	recording->store.fd = -1;
+}
+
+bool recording_created(const struct recording *recording)
+{
+	return recording->store.created;
+}
+
+const char *recording_path(const struct recording *recording)
+{
+	return recording->store.path;
+}
+
+uint64_t recording_samples(const struct recording *recording)
+{
+	return recording->samples;
+}
+
+static bool write_head(struct wire_buffer *to, const struct recording_head *head)
+{
+	struct wire_buffer section = { 0 };
+	bool failed;
+
+	wire_put(to, RECORDING_MAGIC, RECORDING_MAGIC_BYTES);
+	wire_put_u32(to, RECORDING_VERSION_MAJOR << 16 | RECORDING_VERSION_MINOR);
+	put_head(&section, head);
+	put_block(to, RECORDING_BLOCK_HEAD, &section);
+	wire_clear(&section);
+	put_settings(&section);
+	put_block(to, RECORDING_BLOCK_SETTINGS, &section);
+	wire_clear(&section);
+	put_metrics(&section);
+	put_block(to, RECORDING_BLOCK_METRICS, &section);
+	failed = section.failed || to->failed;
+	wire_release(&section);
+	return !failed;
+}
+
+static void put_head(struct wire_buffer *section, const struct recording_head *head)
+{
+	wire_put_varint(section, head->session);
+	wire_put_varint(section, (uint64_t)head->pid);
+	wire_put_varint(section, (uint64_t)head->parent_pid);
+	wire_put_varint(section, head->start_realtime_ns);
+	wire_put_varint(section, head->start_monotonic_ns);
+	put_text(section, head->program);
+	put_text(section, head->python);
+	put_text(section, "libmonprof " PROF_VERSION);
+}
+
+static void put_settings(struct wire_buffer *section)
+{
+	for (unsigned id = 0; id < OPTION_COUNT; id++) {
+		const struct option *row = option_row((enum option_id)id);
+		const struct option_value *value = option_value((enum option_id)id);
+		char text[SETTING_BYTES];
+
+		const char *shown = row->preset;
+
+		if (value->given && row->type == OPTION_TYPE_TEXT)
+			shown = value->text;
+		else if (value->given && option_print((enum option_id)id, value, text, sizeof(text)))
+			shown = text;
+		put_text(section, row->name);
+		put_text(section, shown);
+		put_text(section, row->preset);
+	}
+}
+
+static void put_metrics(struct wire_buffer *section)
+{
+	static const struct recording_metric rows[] = {
+#define METRIC(collector, name, unit, count_name, help) { #collector, #name, unit, count_name },
+#include "../collectors/collectors.def"
+#undef METRIC
+	};
+
+	for (unsigned i = 0; i < PROF_COUNT(rows); i++) {
+		put_text(section, rows[i].collector);
+		put_text(section, rows[i].name);
+		put_text(section, rows[i].unit);
+		put_text(section, rows[i].count_name);
+	}
+}
+
+/* 0 is the empty string, and what a failure gives. */
+static uint32_t put_string(struct recording *recording, const char *bytes, size_t size_bytes,
+			   bool *failed)
+{
+	uint32_t id;
+	bool fresh;
+
+	if (size_bytes == 0)
+		return 0;
+	id = intern_put(&recording->strings, bytes, size_bytes, &fresh);
+	if (id == 0)
+		*failed = true;
+	else if (fresh)
+		put_bytes(&recording->sections[RECORDING_BLOCK_STRINGS], bytes, size_bytes);
+	return id;
+}
+
+/* Note how deep the next new node would be; false if that is too deep. */
+static bool keep_depth(struct recording *recording, uint32_t parent)
+{
+	unsigned depth = parent ? recording->depths[parent - 1] + 1u : 1;
+	void *depths = recording->depths;
+
+	if (depth > RECORDING_DEPTH_MAX ||
+	    !heap_grow(&depths, &recording->depth_capacity, (size_t)recording->nodes.count + 1,
+		       sizeof(*recording->depths)))
+		return false;
+	recording->depths = depths;
+	recording->depths[recording->nodes.count] = (uint16_t)depth;
+	return true;
+}
+
+static void encode_sample(struct recording *recording, const struct recording_sample *sample)
+{
+	struct wire_buffer *section = &recording->sections[RECORDING_BLOCK_SAMPLES];
+	struct recording_sample *last = &recording->last;
+	uint8_t bytes[1 + 5 * WIRE_VARINT_BYTES];
+	size_t n = 1;
+
+	if (section->size == 0)
+		*last = (struct recording_sample){ 0 };
+	bytes[0] = 0;
+	if (sample->thread != last->thread) {
+		bytes[0] |= RECORDING_SAMPLE_THREAD;
+		n += wire_varint_write(bytes + n, sample->thread);
+	}
+	if (sample->metric != last->metric) {
+		bytes[0] |= RECORDING_SAMPLE_METRIC;
+		n += wire_varint_write(bytes + n, sample->metric);
+	}
+	n += wire_varint_write(bytes + n, sample->node);
+	n += wire_varint_write(bytes + n, wire_zigzag(sample->time_ns - last->time_ns));
+	n += wire_varint_write(bytes + n, sample->value);
+	wire_put(section, bytes, n);
+	*last = *sample;
+}
+
+/* The note of this key, made if there is none; NULL: no memory. */
+static struct note *find_note(struct recording *recording, const char *key)
+{
+	void *notes = recording->notes;
+	char *copy;
+
+	for (size_t i = 0; i < recording->note_count; i++)
+		if (strcmp(recording->notes[i].key, key) == 0)
+			return &recording->notes[i];
+	if (!heap_grow(&notes, &recording->note_capacity, recording->note_count + 1,
+		       sizeof(*recording->notes)))
+		return NULL;
+	recording->notes = notes;
+	copy = heap_strdup(key);
+	if (!copy)
+		return NULL;
+	recording->notes[recording->note_count] = (struct note){ .key = copy };
+	return &recording->notes[recording->note_count++];
+}
+
+static errmsg flush(struct recording *recording)
+{
+	errmsg error = "no memory";
+
+	if (!recording->store.created && recording->samples_waiting == 0)
+		return NULL;
+	seal_notes(recording);
+	seal_losses(recording);
+	wire_put_varint(&recording->sections[RECORDING_BLOCK_FLUSH], recording->last_ns);
+	if (seal(recording))
+		error = recording_store_append(&recording->store, &recording->out);
+	if (error) {
+		abandon(recording);
+		return error;
+	}
+	wire_clear(&recording->out);
+	recording->samples_waiting = 0;
+	return NULL;
+}
+
+/* Make whole blocks of the open sections; false: memory was short somewhere, nothing can be trusted. */
+static bool seal(struct recording *recording)
+{
+	bool failed = false;
+
+	if (recording->epoch_owed)
+		put_block(&recording->out, RECORDING_BLOCK_EPOCH,
+			  &recording->sections[RECORDING_BLOCK_EPOCH]);
+	recording->epoch_owed = false;
+	for (unsigned type = 0; type < RECORDING_BLOCK_END; type++) {
+		struct wire_buffer *section = &recording->sections[type];
+
+		failed |= section->failed;
+		if (section->size > 0)
+			put_block(&recording->out, type, section);
+		wire_clear(section);
+	}
+	return !failed && !recording->out.failed;
+}
+
+static void seal_notes(struct recording *recording)
+{
+	struct wire_buffer *section = &recording->sections[RECORDING_BLOCK_NOTES];
+
+	for (size_t i = 0; i < recording->note_count; i++) {
+		struct note *note = &recording->notes[i];
+
+		if (!note->is_new)
+			continue;
+		put_text(section, note->key);
+		put_text(section, note->value);
+		note->is_new = false;
+	}
+}
+
+static void seal_losses(struct recording *recording)
+{
+	static const struct {
+		const char *name, *help;
+	} rows[] = {
+#define LOSS(name, help) { #name, help },
+#include "losses.def"
+#undef LOSS
+	};
+	struct wire_buffer *section = &recording->sections[RECORDING_BLOCK_LOSSES];
+
+	if (!recording->losses_new)
+		return;
+	for (unsigned i = 0; i < LOSS_COUNT; i++) {
+		put_text(section, rows[i].name);
+		put_text(section, rows[i].help);
+		wire_put_varint(section, recording->losses[i]);
+	}
+	recording->losses_new = false;
+}
+
+static void begin_epoch(struct recording *recording)
+{
+	intern_release(&recording->strings);
+	intern_release(&recording->functions);
+	intern_release(&recording->frames);
+	intern_release(&recording->nodes);
+	recording->epoch++;
+	recording->epoch_owed = true;
+}
+
+/* What waits cannot be written: samples and the tables that they need go, the rest is kept. */
+static void abandon(struct recording *recording)
+{
+	recording->samples_lost += recording->samples_waiting;
+	recording->samples_waiting = 0;
+	keep_facts(&recording->out);
+	for (size_t i = 0; i < recording->note_count; i++)
+		recording->notes[i].is_new = recording->notes[i].value != NULL;
+	recording->losses_new = true;
+	begin_epoch(recording);
+}
+
+/* Leave only the blocks that are said once and stay true. */
+static void keep_facts(struct wire_buffer *out)
+{
+	size_t at = 0, kept = 0;
+
+	while (!out->failed && at < out->size) {
+		const uint8_t *block = out->bytes + at;
+		struct wire_cursor length = wire_cursor(block + RECORDING_CHECKSUM_BYTES, 4);
+		size_t size_bytes = RECORDING_BLOCK_BYTES + (size_t)wire_get_fixed32(&length);
+		uint8_t type = block[RECORDING_BLOCK_BYTES - 1];
+
+		if (type == RECORDING_BLOCK_THREADS || type == RECORDING_BLOCK_MAPPINGS) {
+			memmove(out->bytes + kept, block, size_bytes);
+			kept += size_bytes;
+		}
+		at += size_bytes;
+	}
+	wire_clear(out);
+	if (kept <= KEPT_BYTES)
+		out->size = kept;
+}
+
+static void put_text(struct wire_buffer *buffer, const char *text)
+{
+	put_bytes(buffer, text, text ? strlen(text) : 0);
+}
+
+static void put_bytes(struct wire_buffer *buffer, const char *bytes, size_t size_bytes)
+{
+	wire_put_varint(buffer, size_bytes);
+	wire_put(buffer, bytes, size_bytes);
+	wire_put_u8(buffer, 0);
+}
+
+static void put_block(struct wire_buffer *out, unsigned type, const struct wire_buffer *payload)
+{
+	size_t start = out->size;
+
+	wire_put_u32(out, 0);
+	wire_put_u32(out, (uint32_t)payload->size);
+	wire_put_u8(out, (uint8_t)type);
+	wire_put(out, payload->bytes, payload->size);
+	if (out->failed)
+		return;
+
+	const uint8_t *covered = out->bytes + start + RECORDING_CHECKSUM_BYTES;
+	uint32_t checksum = XXH32(covered, out->size - start - RECORDING_CHECKSUM_BYTES, 0);
+
+	wire_write_u32(out->bytes + start, checksum);
+}

@@ -1,0 +1,584 @@
+/*
+ * session.c - start, stop, fork, exec: the order of things.
+ *
+ *   event (audit hook) -> start: options, Python's layout and API, signal, threads, collectors, drainer
+ *   atexit callback    -> ending: the audit hook is linked again for the last events
+ *   main's Clear, _exit, ELF destructor -> end: whoever is first stops the ticks and awaits the drainer
+ *   fork               -> the drainer is parked; parent: a pending call starts it again;
+ *                         child: Python's after-fork hook begins a new session
+ *
+ * What is asked of Python from outside (the drainer, fork's parent side) goes through one pending call
+ * and a set of bits that says what for.
+ */
+#include "session.h"
+
+#include "audit.h"
+#include "drain.h"
+#include "place.h"
+#include "python.h"
+#include "registry.h"
+#include "symbol.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+
+#define PARK_NS UINT64_C(1000000000)
+#define QUIET_NS UINT64_C(500000000)
+#define CALIBRATIONS 16
+#define VERSION_3_13 0x030d0000u
+
+/* SILENT: a forked child under MONPROF_CHILDREN=no. */
+enum session_state { NONE, STARTING, RUNNING, ENDING, OVER, OFF, SILENT };
+enum { PENDING_DRAINER = 1, PENDING_AUDIT = 2, PENDING_NAMES = 4 };
+
+static struct {
+	_Atomic uint32_t state;
+	_Atomic pid_t pid; /* whose session this is */
+	_Atomic uint32_t pending; /* PENDING_ bits, taken by the pending call */
+	_Atomic bool calibrating;
+	bool is_forking_watched;
+	bool has_subinterpreters;
+	uint32_t collectors; /* mask of those that run */
+	uint64_t tick_cost_ns; /* of the kernel, for one delivered signal */
+} session;
+
+static int event(const char *name, struct py_object *arguments, void *data);
+static bool starts_here(const char *name, struct py_object *arguments);
+static void start(void);
+static errmsg start_measuring(void);
+static errmsg start_collectors(void);
+static void calibrate(void);
+static errmsg begin(void);
+static void adopt_main(void);
+static void meet_interpreter(void);
+static void forget_interpreter(void);
+static void ending(void);
+static bool end_begins(void);
+static void end(uint64_t timeout_ns, bool may_start);
+static void fork_prepare(void);
+static void fork_parent(void);
+static void child(void);
+static void ask_python(uint32_t what);
+static int pending(void *unused);
+static bool tick(const siginfo_t *info, void *context);
+static struct signals_thread *signals_self(void);
+static void thread_ending(struct thread *thread);
+static void drainer_begin(bool own_descriptors);
+static void drainer_end(void);
+static void drainer_pass(uint64_t time_ns);
+static void drainer_flush(uint64_t time_ns, collector_note *note);
+static void drainer_adopted(struct thread *thread);
+static void drainer_gone(struct thread *thread);
+
+/* Each hook of each collector that runs, in order of rows. */
+#define EACH_HOOK(hook, ...)                                                          \
+	do {                                                                          \
+		for (unsigned row = 0; row < COLLECTOR_COUNT; row++) {                \
+			if (session.collectors >> row & 1 &&                          \
+			    registry_collectors[row].hooks->hook)                     \
+				registry_collectors[row].hooks->hook(__VA_ARGS__);    \
+		}                                                                     \
+	} while (0)
+
+/* ---- the way in ---- */
+
+void session_listen(void *python)
+{
+	errmsg error = NULL;
+	bool wanted = options_load();
+
+	if (wanted)
+		error = pyapi_load(python);
+	if (wanted && !error)
+		error = audit_add(event);
+	if (error)
+		log_line("%s", error);
+	if (error || !wanted)
+		atomic_store(&session.state, OFF);
+}
+
+static int event(const char *name, struct py_object *arguments, void *data)
+{
+	uint32_t state = atomic_load(&session.state);
+
+	(void)data;
+	if (state == NONE && starts_here(name, arguments))
+		start();
+	else if (state == RUNNING && strcmp(name, "cpython.PyInterpreterState_Clear") == 0)
+		forget_interpreter();
+	else if (strcmp(name, "cpython._PySys_ClearAuditHooks") == 0)
+		audit_unlink(); /* CPython would free the entry with the wrong allocator */
+	else if (state == RUNNING && session.has_subinterpreters)
+		meet_interpreter();
+	return 0;
+}
+
+/*
+ * python's own main raises cpython.run_* when all is set up. An embedding program does not: there the
+ * first code that is executed, or module imported, from C alone (no Python frame below) is the start,
+ * but not the import of site, which belongs to the initialisation.
+ */
+static bool starts_here(const char *name, struct py_object *arguments)
+{
+	struct py_object *module;
+	const char *text;
+
+	if (strncmp(name, "cpython.run_", strlen("cpython.run_")) == 0)
+		return true;
+	if (strcmp(name, "exec") != 0 && strcmp(name, "import") != 0)
+		return false;
+	if (!py.Py_IsInitialized() || py.PyEval_GetFrame())
+		return false;
+	if (name[0] == 'e')
+		return true;
+	module = py.PyTuple_GetItem(arguments, 0);
+	text = module ? py.PyUnicode_AsUTF8(module) : NULL;
+	return text && strcmp(text, "site") != 0;
+}
+
+static void start(void)
+{
+	errmsg error;
+
+	atomic_store(&session.state, STARTING);
+	error = start_measuring();
+	if (!error)
+		error = python_register(ending, child);
+	if (!error)
+		error = begin();
+	if (error) {
+		log_line("%s", error);
+		atomic_store(&session.state, OFF);
+	}
+	audit_unlink();
+}
+
+static errmsg start_measuring(void)
+{
+	uint32_t depth = (uint32_t)option_number(OPTION_DEPTH);
+	static const struct signals_hooks hooks = { tick, signals_self, session_ours };
+	errmsg error = frames_start();
+
+	if (!error)
+		error = frames_check();
+	if (!error)
+		error = symbol_watch();
+	if (error)
+		return error;
+	record_limit(depth);
+	atomic_store(&record_gate.interpreters[0], (uintptr_t)py.PyInterpreterState_Main());
+	error = threads_start(place_ring_bytes(record_bytes(depth)), thread_ending);
+	if (!error)
+		error = signals_start((int)option_number(OPTION_SIGNAL), &hooks);
+	if (!error)
+		error = start_collectors();
+	return error;
+}
+
+static errmsg start_collectors(void)
+{
+	session.collectors = 0;
+	for (unsigned row = 0; row < COLLECTOR_COUNT; row++) {
+		const struct collector *collector = &registry_collectors[row];
+		errmsg error;
+
+		if (!(option_number(OPTION_COLLECT) >> row & 1))
+			continue;
+		error = collector->hooks->start ? collector->hooks->start() : NULL;
+		if (error)
+			log_line("%s: %s", collector->name, error);
+		else
+			session.collectors |= 1u << row;
+	}
+	return session.collectors ? NULL : "nothing is measured (MONPROF_COLLECT)";
+}
+
+/* The session proper, of this process: in the first one, and again in each child that goes on. */
+static errmsg begin(void)
+{
+	struct drain_settings drainer = {
+		.flush_ns = option_number(OPTION_FLUSH),
+		.ring_bytes = place_ring_bytes(record_bytes((uint32_t)option_number(OPTION_DEPTH))),
+		.hooks = {
+			.begin = drainer_begin,
+			.end = drainer_end,
+			.pass = drainer_pass,
+			.flush = drainer_flush,
+			.adopted = drainer_adopted,
+			.gone = drainer_gone,
+			.finish = place_export,
+		},
+	};
+	errmsg error = place_begin(&drainer.head);
+
+	if (error)
+		return error;
+	drainer.mappings = place_mappings(&drainer.mapping_count);
+	python_read_path(place_cwd());
+	if (!session.is_forking_watched && pthread_atfork(fork_prepare, fork_parent, NULL) != 0)
+		return "fork cannot be watched: not profiled";
+	session.is_forking_watched = true;
+	atomic_store(&session.pid, os_getpid());
+	atomic_store(&session.state, RUNNING);
+	adopt_main();
+	error = drain_begin(&drainer);
+	if (error) {
+		threads_close();
+		EACH_HOOK(stop);
+	}
+	return error;
+}
+
+static void adopt_main(void)
+{
+	struct thread *thread = thread_self();
+
+	if (!thread) {
+		thread = thread_reserve();
+		if (!thread)
+			return;
+		thread_begin(thread);
+	}
+	if (os_gettid() == os_getpid()) {
+		log_format(thread->python_name, sizeof(thread->python_name), "MainThread");
+		atomic_store(&thread->python_name_known, true);
+	}
+	signals_thread_begin(&thread->signals, signals_blocked());
+	EACH_HOOK(thread_begin, thread);
+	calibrate();
+}
+
+/* What the kernel takes to deliver one signal and to take the thread back from it. */
+static void calibrate(void)
+{
+	uint64_t begun_ns;
+
+	if (session.tick_cost_ns)
+		return;
+	atomic_store(&session.calibrating, true);
+	begun_ns = os_thread_cpu_ns();
+	for (unsigned i = 0; i < CALIBRATIONS; i++)
+		os_tgkill(os_gettid(), signals_number());
+	session.tick_cost_ns = (os_thread_cpu_ns() - begun_ns) / CALIBRATIONS;
+	atomic_store(&session.calibrating, false);
+}
+
+/* ---- interpreters other than main ---- */
+
+static void meet_interpreter(void)
+{
+	uintptr_t interpreter;
+
+	if (!py._PyThreadState_GetCurrent())
+		return;
+	interpreter = (uintptr_t)py.PyInterpreterState_Get();
+	for (unsigned i = 0; i < RECORD_INTERPRETERS; i++) {
+		uintptr_t known = atomic_load(&record_gate.interpreters[i]);
+
+		if (known == interpreter)
+			return;
+	}
+	if (symbol_watch() != NULL)
+		return; /* no slot for a watcher: its samples stay [unknown], and are counted */
+	for (unsigned i = 0; i < RECORD_INTERPRETERS; i++) {
+		uintptr_t none = 0;
+
+		if (atomic_compare_exchange_strong(&record_gate.interpreters[i], &none, interpreter))
+			return;
+	}
+}
+
+/* Raised for each interpreter that ends, main last. */
+static void forget_interpreter(void)
+{
+	struct py_interpreter *interpreter = py.PyInterpreterState_Get();
+
+	if (interpreter == py.PyInterpreterState_Main()) {
+		end(option_number(OPTION_EXIT_WAIT), true);
+		return;
+	}
+	for (unsigned i = 0; i < RECORD_INTERPRETERS; i++) {
+		uintptr_t known = (uintptr_t)interpreter;
+
+		if (atomic_compare_exchange_strong(&record_gate.interpreters[i], &known, 0))
+			symbol_unwatch();
+	}
+}
+
+/* ---- the way out ---- */
+
+/*
+ * Python's atexit callback, the last of them. From here on 3.12 frees the thread states of daemon threads
+ * while those may still run C code: only this thread's stack may be walked.
+ */
+static void ending(void)
+{
+	if (!session_ours() || atomic_load(&session.state) != RUNNING)
+		return;
+	audit_link();
+	python_name_threads();
+	if (pyapi_version() < VERSION_3_13) {
+		atomic_store(&record_gate.finalizing_tid, (uint32_t)os_gettid());
+		threads_quiet(QUIET_NS);
+	}
+}
+
+void session_exit(void)
+{
+	if (session_ours())
+		end(SESSION_EXIT_NS, false);
+}
+
+void session_finish(void)
+{
+	if (session_ours())
+		end(option_number(OPTION_EXIT_WAIT), true);
+}
+
+/* One end only; who comes second waits for the first. */
+static bool end_begins(void)
+{
+	uint32_t running = RUNNING;
+
+	return atomic_compare_exchange_strong(&session.state, &running, ENDING);
+}
+
+static void end(uint64_t timeout_ns, bool may_start)
+{
+	bool is_first = end_begins();
+
+	if (!is_first && atomic_load(&session.state) != ENDING)
+		return;
+	if (is_first) {
+		EACH_HOOK(stop);
+		threads_close();
+		threads_quiet(QUIET_NS);
+		if (may_start)
+			drain_start();
+	}
+	if (!drain_finish(timeout_ns) && is_first)
+		log_line("the end of the program does not wait longer for the profile; "
+			 "what was recorded stays in %s", place_recording());
+	if (is_first) {
+		symbol_close();
+		atomic_store(&session.state, OVER);
+	}
+}
+
+/* ---- fork and exec ---- */
+
+bool session_ours(void)
+{
+	return session_known() && atomic_load(&session.pid) == os_getpid();
+}
+
+bool session_known(void)
+{
+	uint32_t state = atomic_load(&session.state);
+
+	return state == RUNNING || state == ENDING || state == SILENT;
+}
+
+static void fork_prepare(void)
+{
+	if (session_ours())
+		drain_park(PARK_NS);
+}
+
+static void fork_parent(void)
+{
+	session_come_back();
+}
+
+void session_step_aside(void)
+{
+	fork_prepare();
+}
+
+void session_come_back(void)
+{
+	if (session_ours() && atomic_load(&session.state) == RUNNING && drain_is_parked())
+		ask_python(PENDING_DRAINER);
+}
+
+/* Python's own after-fork hook: the child goes on as Python. */
+static void child(void)
+{
+	uint32_t state = atomic_load(&session.state);
+
+	if (state != RUNNING && state != ENDING)
+		return;
+	atomic_store(&session.state, STARTING);
+	atomic_store(&session.pending, 0);
+	if (!option_number(OPTION_CHILDREN)) {
+		atomic_store(&session.state, SILENT);
+		return;
+	}
+	heap_after_fork();
+	symbol_reset();
+	drain_after_fork();
+	threads_after_fork();
+	signals_after_fork();
+	atomic_store(&record_gate.finalizing_tid, 0);
+	EACH_HOOK(after_fork);
+	if (begin() != NULL)
+		atomic_store(&session.state, OFF);
+}
+
+void session_exec_begin(void)
+{
+	if (!session_ours() || atomic_load(&session.state) != RUNNING)
+		return;
+	drain_flush(SESSION_EXIT_NS);
+	signals_exec_begin();
+}
+
+void session_exec_failed(void)
+{
+	if (session_ours() && atomic_load(&session.state) == RUNNING)
+		signals_exec_failed();
+}
+
+/* ---- what Python is asked for from outside ---- */
+
+static void ask_python(uint32_t what)
+{
+	uint32_t before = atomic_fetch_or(&session.pending, what);
+
+	if (before & what)
+		return;
+	if (py._PyEval_AddPendingCall(py.PyInterpreterState_Main(), pending, NULL, 0) == 0)
+		return;
+	/* The queue is full. Names and sub-interpreters are asked for again; the drainer must run. */
+	atomic_fetch_and(&session.pending, ~what);
+	if (what & PENDING_DRAINER)
+		drain_start();
+}
+
+static int pending(void *unused)
+{
+	uint32_t what;
+
+	(void)unused;
+	if (!session_ours() || atomic_load(&session.state) != RUNNING)
+		return 0;
+	what = atomic_exchange(&session.pending, 0);
+	if (what & PENDING_DRAINER)
+		drain_start();
+	if (what & PENDING_AUDIT) {
+		session.has_subinterpreters = true;
+		audit_link();
+	}
+	if (what & PENDING_NAMES)
+		python_name_threads();
+	return 0;
+}
+
+/* ---- threads ---- */
+
+struct thread *session_thread_reserve(void)
+{
+	struct thread *thread;
+
+	if (!session_ours() || atomic_load(&session.state) != RUNNING)
+		return NULL;
+	thread = thread_reserve();
+	if (thread)
+		thread->start_blocked = signals_blocked();
+	return thread;
+}
+
+void session_thread_begin(struct thread *thread)
+{
+	thread_begin(thread);
+	signals_thread_begin(&thread->signals, thread->start_blocked);
+	EACH_HOOK(thread_begin, thread);
+}
+
+void session_thread_end(void)
+{
+	if (!session_ours() || !thread_self())
+		return;
+	thread_ending(thread_self());
+	drain_flush(SESSION_EXIT_NS); /* its pass takes what the drainer holds of the thread */
+}
+
+static void thread_ending(struct thread *thread)
+{
+	if (!session_ours() || !thread_enter())
+		return;
+	EACH_HOOK(thread_end, thread);
+	thread_leave(thread);
+}
+
+static struct signals_thread *signals_self(void)
+{
+	struct thread *thread = thread_self();
+
+	return thread ? &thread->signals : NULL;
+}
+
+static bool tick(const siginfo_t *info, void *context)
+{
+	if (info->si_code == SI_TKILL && atomic_load_explicit(&session.calibrating, memory_order_relaxed))
+		return true;
+	for (unsigned row = 0; row < COLLECTOR_COUNT; row++) {
+		if (session.collectors >> row & 1 && registry_collectors[row].hooks->tick &&
+		    registry_collectors[row].hooks->tick(info, context))
+			return true;
+	}
+	return false;
+}
+
+/* ---- in the drainer ---- */
+
+static void drainer_begin(bool own_descriptors)
+{
+	EACH_HOOK(drainer_begin, own_descriptors);
+}
+
+static void drainer_end(void)
+{
+	EACH_HOOK(drainer_end);
+}
+
+static void drainer_pass(uint64_t time_ns)
+{
+	bool wanted = false;
+
+	EACH_HOOK(pass, time_ns);
+	for (struct thread *thread = thread_next(NULL); thread; thread = thread_next(thread)) {
+		wanted |= !thread->is_asked_for && !atomic_load(&thread->python_name_known);
+		thread->is_asked_for = true;
+	}
+	if (wanted && atomic_load(&session.state) == RUNNING)
+		ask_python(PENDING_NAMES);
+}
+
+static void drainer_flush(uint64_t time_ns, collector_note *note)
+{
+	static bool signal_given_up;
+
+	EACH_HOOK(flush, time_ns, note);
+	place_note(note, session.tick_cost_ns);
+	if (atomic_load(&session.state) != RUNNING)
+		return;
+	if (!signal_given_up && !signals_check()) {
+		signal_given_up = true;
+		thread_lose(NULL, LOSS_signal_taken);
+	}
+	/* New interpreters go to the head of the runtime's list; main is its last. */
+	if (!session.has_subinterpreters && py.PyInterpreterState_Head() != py.PyInterpreterState_Main())
+		ask_python(PENDING_AUDIT);
+}
+
+static void drainer_adopted(struct thread *thread)
+{
+	EACH_HOOK(thread_begin, thread);
+}
+
+static void drainer_gone(struct thread *thread)
+{
+	EACH_HOOK(thread_gone, thread);
+}

@@ -1,0 +1,45 @@
+/*
+ * session.h - the only file that knows the order of things: start, stop, fork, exec.
+ *
+ *   NONE --start--> RUNNING --end--> ENDING ----> OVER
+ *     |                |
+ *     +--- OFF         +-- fork: the child begins a session of its own from Python's after-fork hook
+ *
+ * preload tells it what happens in the process; it tells everyone else what to do.
+ */
+#ifndef SESSION_H
+#define SESSION_H
+
+#include "prof.h"
+#include "pyapi.h"
+#include "thread.h"
+
+#define SESSION_EXIT_NS UINT64_C(2000000000) /* what _exit waits at most */
+
+/* A CPython is here (a dlopen handle, or RTLD_DEFAULT): listen until it is time to start. setup, or before
+   CPython is initialised */
+void session_listen(void *python);
+/* A session runs in this very process: not in a vfork child, not in a forked one that has none. any */
+bool session_ours(void);
+/* Was there a session when this memory was last ours alone? True in forked and vforked children too. any */
+bool session_known(void);
+
+/* A slot for a thread that the caller is about to create; NULL: create it as if we were not here. birth */
+struct thread *session_thread_reserve(void);
+/* The new thread is this one. birth */
+void session_thread_begin(struct thread *thread);
+/* The calling thread must not be interrupted any more (seccomp). any */
+void session_thread_end(void);
+
+/* The process ends now, perhaps out of a signal handler; waits at most SESSION_EXIT_NS. exit */
+void session_exit(void);
+/* The process ends, not out of a signal handler: ELF destructor. exit */
+void session_finish(void);
+/* The calling thread tries an exec; it failed, errno is kept. exit */
+void session_exec_begin(void);
+void session_exec_failed(void);
+/* Our thread must not be counted for a moment (unshare, setns). fork */
+void session_step_aside(void);
+void session_come_back(void);
+
+#endif

@@ -1,0 +1,21 @@
+/*
+ * stack.h - from raw records to the recording: frames named, stacks interned, threads announced.
+ *
+ * The drainer's understanding half: it knows symbols and the recording, and no thread but as the owner
+ * of a ring.
+ */
+#ifndef STACK_H
+#define STACK_H
+
+#include "prof.h"
+#include "record.h"
+#include "recording.h"
+
+/* Where records go from now on; forgets all that was cached. drainer */
+void stack_begin(struct recording *recording);
+/* Understand one record of a thread and append it to the recording. drainer */
+void stack_add(struct thread *thread, const struct record *record);
+/* Give the caches back. drainer */
+void stack_release(void);
+
+#endif

@@ -1,0 +1,87 @@
+/*
+ * wire.c - bytes that grow.
+ *
+ * One failed allocation latches: what is in the buffer then is not whole, and its owner throws it
+ * away.
+ */
+#include "wire.h"
+
+#include "heap.h"
+
+#include <string.h>
+
+static bool reserve(struct wire_buffer *buffer, size_t size_bytes);
+
+void wire_release(struct wire_buffer *buffer)
+{
+	heap_free(buffer->bytes);
+	*buffer = (struct wire_buffer){ 0 };
+}
+
+void wire_clear(struct wire_buffer *buffer)
+{
+	buffer->size = 0;
+	buffer->failed = false;
+}
+
+void wire_put(struct wire_buffer *buffer, const void *bytes, size_t size_bytes)
+{
+	if (size_bytes == 0 || !reserve(buffer, size_bytes))
+		return;
+	memcpy(buffer->bytes + buffer->size, bytes, size_bytes);
+	buffer->size += size_bytes;
+}
+
+void wire_put_u8(struct wire_buffer *buffer, uint8_t value)
+{
+	wire_put(buffer, &value, 1);
+}
+
+void wire_put_u32(struct wire_buffer *buffer, uint32_t value)
+{
+	uint8_t bytes[4];
+
+	wire_write_u32(bytes, value);
+	wire_put(buffer, bytes, sizeof(bytes));
+}
+
+void wire_put_varint(struct wire_buffer *buffer, uint64_t value)
+{
+	if (reserve(buffer, WIRE_VARINT_BYTES))
+		buffer->size += wire_varint_write(buffer->bytes + buffer->size, value);
+}
+
+void wire_put_field(struct wire_buffer *buffer, uint32_t field, uint64_t value)
+{
+	if (value == 0)
+		return;
+	wire_put_varint(buffer, (uint64_t)field << 3 | WIRE_VARINT);
+	wire_put_varint(buffer, value);
+}
+
+void wire_put_bytes_field(struct wire_buffer *buffer, uint32_t field, const void *bytes,
+			  size_t size_bytes)
+{
+	if (size_bytes == 0)
+		return;
+	wire_put_varint(buffer, (uint64_t)field << 3 | WIRE_BYTES);
+	wire_put_varint(buffer, size_bytes);
+	wire_put(buffer, bytes, size_bytes);
+}
+
+static bool reserve(struct wire_buffer *buffer, size_t size_bytes)
+{
+	void *bytes = buffer->bytes;
+
+	if (buffer->failed)
+		return false;
+	if (size_bytes <= buffer->capacity - buffer->size)
+		return true;
+	if (size_bytes > SIZE_MAX / 2 - buffer->size ||
+	    !heap_grow(&bytes, &buffer->capacity, buffer->size + size_bytes, 1)) {
+		buffer->failed = true;
+		return false;
+	}
+	buffer->bytes = bytes;
+	return true;
+}
