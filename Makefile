@@ -1,16 +1,22 @@
-# Everything made lies under build/.  What to type: make help
-#   CC=clang   SAN=address|undefined|thread   PYTHON=/path/to/python3   PREFIX=   DESTDIR=
+# Everything made lies under build/.
+#
+#   make                the library and the command      make demo    see it work
+#   make check          quick tests, one Python          make test    all tests, every Python
+#   make lint  format  bench  fuzz  pythons  install  uninstall  clean
+#
+# CC=clang  SAN=address|undefined|thread  PYTHON=/path/to/python3  PREFIX=/usr/local  DESTDIR=
 CC := $(if $(filter default,$(origin CC)),gcc,$(CC))
 PREFIX ?= /usr/local
+ROOT = $(DESTDIR)$(PREFIX)
 FUZZ_SECONDS ?= 20
 B := build$(if $(SAN),/san-$(SAN))
 O := $(B)/obj
 
-OPTIMIZE ?= -O2 -g
+CFLAGS ?= -O2 -g
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef
 SANITIZE := $(if $(SAN),-fsanitize=$(SAN) -DHEAP_LIBC)
-COMPILE = $(CC) -std=gnu11 -D_GNU_SOURCE -Ilibprof $(OPTIMIZE) -fno-omit-frame-pointer $(WARN) \
-	$(SANITIZE) -pthread -MMD -MP $(CFLAGS)
+COMPILE = $(CC) -std=gnu11 -D_GNU_SOURCE -Ilibprof $(WARN) $(CFLAGS) -fno-omit-frame-pointer \
+	$(SANITIZE) -pthread -MMD -MP
 LIBRARY_FLAGS := -fPIC -fvisibility=hidden -ftls-model=initial-exec -ffunction-sections \
 	-fdata-sections -fstack-usage
 LINK_LIBRARY := -shared -Wl,--exclude-libs,ALL -Wl,-z,defs -Wl,-z,now -Wl,-z,relro \
@@ -32,11 +38,12 @@ man: $(MAN)
 
 $(B)/libmonprof.so: $(LIB) $(JEMALLOC)
 	$(CC) $(SANITIZE) $(LINK_LIBRARY) -o $@ $^ $(ZLIB)
-$(B)/libprof.a: $(filter-out %/preload.o,$(LIB)) $(JEMALLOC)
+$(B)/libprof.a: $(filter-out $(O)/libprof/preload%,$(LIB)) $(JEMALLOC)
 	rm -f $@ && ar rcs $@ $^
-# The command links the cold half only: what it needs of the archive.
+# The command links the cold half only: what it needs of the archive, which comes after libc, so that
+# what we interpose in others is not interposed here.
 $(B)/monprof: $(CLI) $(B)/libprof.a
-	$(CC) $(SANITIZE) -Wl,--gc-sections -o $@ $^ $(ZLIB)
+	$(CC) $(SANITIZE) -Wl,--gc-sections -o $@ $(CLI) -lc $(B)/libprof.a $(ZLIB)
 $(O)/jemalloc.o: libprof/jemalloc.sh
 	@mkdir -p $(@D)
 	sh $< $(CC) $@
@@ -48,13 +55,13 @@ $(O)/%.o: %.c
 # __wrap_NAME gets its own NAME: ld --wrap.
 SHARED = $(patsubst %.c,$(O)/%.o,$(filter-out $(1)/test_%,$(wildcard $(1)/*.c)))
 WRAPS = $(shell sed -n 's/.*\<__wrap_\([a-z0-9_]*\).*/-Wl,--wrap=\1/p' $< | sort -u)
-LINK_TEST = $(COMPILE) -MF $@.d -o $@ $(filter %.c %.o %.a,$^) $(WRAPS) $(ZLIB) -lcriterion
+LINK_TEST = $(COMPILE) -MF $@.d -o $@ $(filter %.c %.o,$^) $(WRAPS) -lcriterion
 $(B)/tests/unit/%: tests/unit/%.c $(call SHARED,tests/unit) $(B)/libprof.a
 	@mkdir -p $(@D)
-	$(LINK_TEST)
+	$(LINK_TEST) $(B)/libprof.a $(ZLIB)
 $(B)/tests/e2e/%: tests/e2e/%.c $(call SHARED,tests/e2e) $(B)/libprof.a
 	@mkdir -p $(@D)
-	$(LINK_TEST)
+	$(LINK_TEST) -lc $(B)/libprof.a $(ZLIB)
 $(B)/tests/%: tests/tools/%.c
 	@mkdir -p $(@D)
 	$(COMPILE) -MF $@.d -o $@ $<
@@ -63,25 +70,31 @@ $(B)/tests/%.so: tests/tools/%.so.c $(B)/libprof.a
 	$(COMPILE) -MF $@.d -fPIC -fvisibility=hidden -shared -o $@ $(filter %.c %.a,$^) $(ZLIB)
 $(B)/tests/fuzz/%: tests/fuzz/%.c $(B)/libprof.a
 	@mkdir -p $(@D)
-	$(COMPILE) -MF $@.d -fsanitize=fuzzer,address -o $@ $< $(B)/libprof.a $(ZLIB)
-
+	$(COMPILE) -MF $@.d -fsanitize=fuzzer,address -o $@ $< -lc $(B)/libprof.a $(ZLIB)
 $(B)/man/%: man/%.in $(B)/monprof
 	@mkdir -p $(@D)
 	$(B)/monprof help --mdoc >$@.options
 	sed -e '/^@OPTIONS@$$/{r $@.options' -e 'd}' $< >$@
 
-check: ; sh tests/run quick
-test: ; sh tests/run full
-lint: all man ; sh tests/lint/run
-pythons: ; sh tests/pythons fetch
+check: ; B=$(B) sh tests/run quick
+test: ; B=$(B) sh tests/run full
+lint: tests man ; sh tests/lint/run
+format: ; find libprof collectors exporters cli tests bench -name '*.[ch]' | xargs clang-format -i
+pythons: $(B)/tests/enter ; sh tests/install pythons && sh tests/pythons fetch && sh tests/pythons list
 demo: ; sh tests/demo
-bench: tests ; sh bench/run
-fuzz: ; $(MAKE) SAN=fuzzer-no-link,address B=build/fuzz CC=clang FUZZ_SECONDS=$(FUZZ_SECONDS) fuzz-run
-fuzz-run: $(FUZZ) ; sh tests/fuzz/run $(FUZZ_SECONDS) $(FUZZ)
-install: all man ; sh tests/tools/install "$(DESTDIR)$(PREFIX)" $(B)
-uninstall: ; sh tests/tools/install -u "$(DESTDIR)$(PREFIX)"
+bench: tests ; bench/run
+fuzz: ; $(MAKE) B=build/fuzz SAN=fuzzer-no-link,address CC=clang fuzz-run
+fuzz-run: $(FUZZ) ; set -e; for fuzz in $^; do mkdir -p $$fuzz.corpus; \
+	$$fuzz -max_total_time=$(FUZZ_SECONDS) -timeout=10 -artifact_prefix=$$fuzz- $$fuzz.corpus; done
+install: all man
+	install -D -m 755 $(B)/libmonprof.so $(ROOT)/lib/libmonprof.so
+	install -D -m 755 $(B)/monprof $(ROOT)/bin/monprof
+	for page in $(MAN); do install -D -m 644 -t $(ROOT)/share/man/man$${page##*.} $$page; done
+uninstall:
+	rm -f $(ROOT)/lib/libmonprof.so $(ROOT)/bin/monprof \
+		$(foreach page,$(notdir $(MAN)),$(ROOT)/share/man/man*/$(page))
 clean: ; rm -rf $(filter-out build/pythons build/tools,$(wildcard build/*))
-.PHONY: all tests man check test lint pythons demo bench fuzz fuzz-run install uninstall clean
+.PHONY: all tests man check test lint format pythons demo bench fuzz fuzz-run install uninstall clean
 .DELETE_ON_ERROR:
 .SECONDARY:
--include $(shell find $(B) -name '*.d' -not -path '*/pythons/*' 2>/dev/null)
+-include $(shell find $(B) -path build/pythons -prune -o -name '*.d' -print 2>/dev/null)

@@ -1,9 +1,10 @@
 /*
  * code.c - a code object and its strings, read raw.
  *
- * One read for the code object, two for each string: its head, its data.  A str keeps 1, 2 or 4 bytes a
- * character (PEP 393), behind a short head if it is ASCII, a longer one if it is not, elsewhere if it
- * is of a subclass.
+ * One read for the code object, two for each string: its head, its data.  A str keeps 1, 2 or 4
+ * bytes a character (PEP 393), behind a short head if it is ASCII, a longer one if it is not,
+ * elsewhere if it is of a subclass.  frames_layout.c has seen to it that heads fit into
+ * FRAMES_HEAD_BYTES.
  */
 #include "code.h"
 
@@ -11,8 +12,6 @@
 #include "os.h"
 
 #include <string.h>
-
-#define HEAD_MAX 256 /* of any object that is read */
 
 static size_t encode(const char *from, unsigned kind, size_t length, char *to);
 
@@ -33,9 +32,9 @@ static uint32_t half_at(const char *head, size_t offset)
 bool code_read(uintptr_t address, struct code *code)
 {
 	const struct frames_layout *layout = frames_layout();
-	char head[HEAD_MAX];
+	char head[FRAMES_HEAD_BYTES];
 	size_t size_bytes = layout->code_instructions;
-	if (!size_bytes || size_bytes > sizeof(head) || !os_read(head, address, size_bytes) ||
+	if (!size_bytes || !os_read(head, address, size_bytes) ||
 	    word_at(head, layout->object_type) != layout->code_type)
 		return false;
 	code->qualname = word_at(head, layout->code_qualname);
@@ -49,7 +48,7 @@ bool code_read(uintptr_t address, struct code *code)
 bool code_text(uintptr_t object, struct code_data *data)
 {
 	const struct frames_layout *layout = frames_layout();
-	char head[HEAD_MAX];
+	char head[FRAMES_HEAD_BYTES];
 	size_t head_bytes = layout->unicode_compact_data + sizeof(uintptr_t);
 	/* An ASCII string's data may end before a long head does */
 	if (!os_read(head, object, layout->unicode_ascii_data))
@@ -63,7 +62,7 @@ bool code_text(uintptr_t object, struct code_data *data)
 	data->kind = ascii ? 0 : kind;
 	data->data = object + (ascii ? layout->unicode_ascii_data : layout->unicode_compact_data);
 	if (!compact) {
-		if (head_bytes > sizeof(head) || !os_read(head, object, head_bytes))
+		if (!os_read(head, object, head_bytes))
 			return false;
 		data->data = word_at(head, layout->unicode_compact_data);
 	}
@@ -91,7 +90,7 @@ bool code_bytes(uintptr_t object, struct code_data *data)
 bool code_copy(const struct code_data *data, char *to, size_t *size_bytes)
 {
 	size_t raw_bytes = data->length * (data->kind ? data->kind : 1);
-	/* The raw characters go to the end of the room: what is written never overtakes what is read */
+	/* Raw characters go to the end of the room: writing never overtakes reading */
 	char *raw = to + data->room_bytes - raw_bytes;
 	if (raw_bytes && !os_read(raw, data->data, raw_bytes))
 		return false;
@@ -104,7 +103,8 @@ static size_t encode(const char *from, unsigned kind, size_t length, char *to)
 	unsigned char *out = (unsigned char *)to;
 	for (size_t i = 0; i < length; i++) {
 		uint32_t c = 0;
-		memcpy(&c, from + i * kind, kind); /* little-endian, as is every layout in the table */
+		/* little-endian, as is every layout in the table */
+		memcpy(&c, from + i * kind, kind);
 		if (c < 0x80) {
 			*out++ = (unsigned char)c;
 		} else if (c < 0x800) {

@@ -1,8 +1,8 @@
 /*
  * code.h - a code object and its strings, read raw: no GIL, no Python API, no trust.
  *
- * Every read is fault-tolerant, every size bounded.  What is read is true only while the caller knows
- * that the object cannot be freed (symbol.h says how).
+ * Every read is fault-tolerant, every size bounded.  What is read is true only while the caller
+ * knows that the object cannot be freed (symbol.h says how).
  */
 #ifndef CODE_H
 #define CODE_H

@@ -53,6 +53,7 @@ static uint32_t pass_thread(struct thread *thread, bool last);
 static void announce(struct thread *thread);
 static void adapt(uint32_t fullest_bytes);
 static void flush(void);
+static void write_out(uint64_t now);
 static void note(const char *key, const char *value);
 static void note_costs(void);
 static void park(void);
@@ -95,8 +96,10 @@ bool drain_park(uint64_t timeout_ns)
 	if (state != STARTING && state != RUNNING)
 		return true;
 	ask(ASK_PARK);
-	if (!await_state(PARKED, timeout_ns))
+	if (!await_state(PARKED, timeout_ns)) {
+		atomic_fetch_and(&drain.asked, ~(uint32_t)ASK_PARK);
 		return false;
+	}
 	/* CPython counts the threads of the kernel, and a thread that is exiting still is one. */
 	tid = atomic_load(&drain.tid);
 	while (tid && os_thread_exists(tid)) {
@@ -154,10 +157,6 @@ pid_t drain_tid(void)
 	return atomic_load(&drain.tid);
 }
 
-bool drain_is_parked(void)
-{
-	return atomic_load(&drain.state) == PARKED;
-}
 
 static errmsg thread_create(void)
 {
@@ -329,13 +328,25 @@ static void adapt(uint32_t fullest_bytes)
 
 static void flush(void)
 {
-	uint64_t now = os_monotonic_ns(), lost = 0;
-	struct threads_sums sums;
-	errmsg error;
+	uint64_t now = os_monotonic_ns();
 
 	drain.next_flush_ns = now + drain.settings.flush_ns;
 	task_wanted();
 	drain.settings.hooks.flush(now, note);
+	/* A process that was never seen at work leaves no file. */
+	if (stack_any())
+		write_out(now);
+	atomic_fetch_and(&drain.asked, ~(uint32_t)ASK_FLUSH);
+	atomic_fetch_add(&drain.flushes, 1);
+	os_futex_wake(&drain.flushes);
+}
+
+static void write_out(uint64_t now)
+{
+	uint64_t lost = 0;
+	struct threads_sums sums;
+	errmsg error;
+
 	note_costs();
 	threads_sum(&sums);
 	recording_put_losses(drain.recording, sums.losses);
@@ -346,9 +357,6 @@ static void flush(void)
 	}
 	while (lost--)
 		thread_lose(NULL, LOSS_disk);
-	atomic_fetch_and(&drain.asked, ~(uint32_t)ASK_FLUSH);
-	atomic_fetch_add(&drain.flushes, 1);
-	os_futex_wake(&drain.flushes);
 }
 
 static void note(const char *key, const char *value)

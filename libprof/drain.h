@@ -57,7 +57,5 @@ bool drain_finish(uint64_t timeout_ns);
 void drain_after_fork(void);
 /* Kernel id of the thread, 0 when there is none. any */
 pid_t drain_tid(void);
-/* True while the thread is parked. any */
-bool drain_is_parked(void);
 
 #endif

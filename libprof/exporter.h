@@ -9,6 +9,7 @@
 
 #include "heap.h"
 #include "log.h"
+#include "pairs.h"
 #include "prof.h"
 #include "profile.h"
 #include "sink.h"

@@ -3,8 +3,8 @@
  *
  *   frames_start   choose the row (3.12: the table; 3.13+: _Py_DebugOffsets in the shape of its
  *                  version, the table filling what it lacks)           frames_layout.def .c
- *   frames_check   let a small Python program call back into us, walk its stack raw, and compare with
- *                  what the public C API says                          frames_check.c
+ *   frames_check   let a small Python program call back into us, walk its stack raw, and compare
+ *                  with what the public C API says                          frames_check.c
  *   frames_walk    the signal-safe walk of the calling thread's own stack          frames.c
  *
  * A frame is recorded as the raw pair (code object, address of the instruction), never dereferenced
@@ -48,7 +48,8 @@ struct frames_layout {
 	uint16_t cframe_frame, cframe_previous; /* 3.12 */
 	uint16_t frame_code, frame_previous, frame_instruction, frame_owner;
 	uint16_t frame_tlbc_index, code_tlbc; /* free-threaded 3.14+, else 0 */
-	uint16_t code_filename, code_qualname, code_linetable, code_firstlineno, code_firsttraceable;
+	uint16_t code_filename, code_qualname, code_linetable, code_firstlineno,
+		code_firsttraceable;
 	uint16_t code_instructions;
 	uint16_t object_type;
 	uint16_t unicode_state, unicode_length, unicode_ascii_data, unicode_compact_data;
@@ -63,6 +64,7 @@ struct frames_layout {
 	intptr_t entry_distance;
 };
 #define FRAMES_WINDOW_BYTES 256
+#define FRAMES_HEAD_BYTES 256 /* no code object's or str's head is longer */
 
 /* Choose the layout for the running interpreter; needs pyapi. setup */
 errmsg frames_start(void);
@@ -76,8 +78,8 @@ void frames_layout_set(const struct frames_layout *layout);
 
 /*
  * Walk the calling thread's own Python stack, leaf first, into at most `limit` frames. `pc` is the
- * interrupted program counter (0: none), for 3.12's window. *count is set in every case, *interpreter
- * to the PyInterpreterState of the thread (0: none). signal
+ * interrupted program counter (0: none), for 3.12's window. *count is set in every case,
+ * *interpreter to the PyInterpreterState of the thread (0: none). signal
  */
 enum frames_result frames_walk(struct frame *frames, size_t limit, uintptr_t pc, size_t *count,
 			       uintptr_t *interpreter);

@@ -1,9 +1,10 @@
 /*
  * frames_check.c - is what we read raw what CPython says?
  *
- * At start there may be no Python frame at all, so a program of a few lines is run, which calls back
- * into us from a lambda that sorted() called and out of a generator: Python frames of both kinds, with
- * entry frames between them, and outside of them whatever the program has on its stack.  In there
+ * At start there may be no Python frame at all, so a program of a few lines is run, which calls
+ * back into us from a lambda that sorted() called and out of a generator: Python frames of both
+ * kinds, with entry frames between them, and outside of them whatever the program has on its stack.
+ * In there
  *
  *   - 3.12's distance between _PyCFrame and entry frame is learnt
  *   - the stack is walked with fault-tolerant reads, then with plain ones, and compared, frame by
@@ -11,8 +12,8 @@
  *   - the innermost frames' qualified name, file and line, read raw, are compared with the code
  *     object's attributes and PyFrame_GetLineNumber
  *
- * Only when the tolerant walk has been found right are plain reads made.  The program's tools (tracers,
- * profilers) do not see any of it, and nothing of it stays.
+ * Only when the tolerant walk has been found right are plain reads made.  The program's tools
+ * (tracers, profilers) do not see any of it, and nothing of it stays.
  */
 #include "code.h"
 #include "frames.h"
@@ -25,14 +26,15 @@
 #define NAMED 4 /* of them, by name: those of our own program */
 #define DISTANCE_MAX 4096
 
-static const char program[] = "def inner(check):\n"
-			      "    return check()\n"
-			      "def generator(check):\n"
-			      "    yield inner(\n"
-			      "        check)\n"
-			      "def outer(check):\n"
-			      "    return sorted([check], key=lambda check: next(generator(check)))\n"
-			      "outer(check)\n";
+static const char program[] =
+	"def inner(check):\n"
+	"    return check()\n"
+	"def generator(check):\n"
+	"    yield inner(\n"
+	"        check)\n"
+	"def outer(check):\n"
+	"    return sorted([check], key=lambda check: next(generator(check)))\n"
+	"outer(check)\n";
 /* Not ASCII, so that the longer head of a str is read too */
 static const char program_file[] = "<monprof \xe2\x9c\x93>";
 
@@ -127,7 +129,7 @@ static errmsg compare(void)
 	return NULL;
 }
 
-/* The innermost entry frame's distance from the innermost _PyCFrame: one C function's two locals. */
+/* From the innermost _PyCFrame to the innermost entry frame: two locals of one C function. */
 static errmsg learn_distance(void)
 {
 	struct frames_layout learnt = *frames_layout();

@@ -3,8 +3,8 @@
  *
  *   3.12            the table's column
  *   3.13, 14, 15    _Py_DebugOffsets, the first member of _PyRuntime: cookie, version,
- *                   free-threaded, then groups of 8-byte offsets whose shape differs with each minor
- *                   version, so it is picked by version; what it lacks comes from the column
+ *                   free-threaded, then groups of 8-byte offsets whose shape differs with each
+ *                   minor version, so it is picked by version; what it lacks comes from the column
  *   newer           3.15's shape, if what it gives makes sense; the self-check has the last word
  *
  * Nothing here proves that the offsets are right: frames_check does.
@@ -38,6 +38,7 @@ static struct frames_layout layout;
 
 static void take_column(struct frames_layout *chosen, enum column column);
 static errmsg take_debug_offsets(struct frames_layout *chosen, unsigned minor);
+static bool sensible(const struct frames_layout *chosen);
 
 errmsg frames_start(void)
 {
@@ -48,7 +49,7 @@ errmsg frames_start(void)
 	if (minor == 12) {
 		take_column(&chosen, PY312);
 		chosen.has_cframe = true;
-		/* ISO C has no conversion from a function pointer; POSIX wants one that works */
+		/* ISO C has no conversion from a function pointer; POSIX has one */
 		memcpy(&chosen.eval_begin, &py._PyEval_EvalFrameDefault, sizeof(chosen.eval_begin));
 	} else {
 		errmsg error = take_debug_offsets(&chosen, minor);
@@ -104,5 +105,22 @@ static errmsg take_debug_offsets(struct frames_layout *chosen, unsigned minor)
 		*member(chosen, &fields[i]) = (uint16_t)offset;
 	}
 	chosen->code_firsttraceable = chosen->code_instructions - distance;
-	return NULL;
+	return sensible(chosen) ? NULL : unknown;
+}
+
+/* The heads of a code object and of a str hold their fields, and fit into code.c's buffer. */
+static bool sensible(const struct frames_layout *chosen)
+{
+	const size_t word = sizeof(uintptr_t), half = sizeof(uint32_t);
+	const size_t code_end = chosen->code_instructions, text_end = chosen->unicode_ascii_data;
+	return code_end <= FRAMES_HEAD_BYTES && chosen->object_type + word <= code_end &&
+	       chosen->code_filename + word <= code_end &&
+	       chosen->code_qualname + word <= code_end &&
+	       chosen->code_linetable + word <= code_end &&
+	       chosen->code_firstlineno + half <= code_end &&
+	       chosen->code_firsttraceable + half <= code_end &&
+	       chosen->unicode_state + half <= text_end &&
+	       chosen->unicode_length + word <= text_end &&
+	       text_end <= chosen->unicode_compact_data &&
+	       chosen->unicode_compact_data + word <= FRAMES_HEAD_BYTES;
 }

@@ -1,22 +1,22 @@
 /*
  * frames_walk.h - the stack walk itself, private to frames.c and frames_check.c.
  *
- * One body, compiled twice: with plain reads for the handler (`read` is frames_read_plain), and with
- * fault-tolerant ones for the self-check, which cannot trust the offsets yet.
+ * One body, compiled twice: with plain reads for the handler (`read` is frames_read_plain), and
+ * with fault-tolerant ones for the self-check, which cannot trust the offsets yet.
  *
  *   thread state -> frame -> previous -> ...      leaf to root
  *
- *   owner 0 thread, 1 generator, 2 frame object   a Python frame; recorded if its executable is a code
- *                                                 object and it has begun (CPython's own rule,
+ *   owner 0 thread, 1 generator, 2 frame object   a Python frame; recorded if its executable is a
+ *                                                 code object and it has begun (CPython's own rule,
  *                                                 _PyFrame_IsIncomplete), which also drops the
  *                                                 trampoline of _Py_InitCleanup (3.13+)
- *   owner 3, 4                                    an entry frame, in the C stack frame of one activation
- *                                                 of the evaluation loop; skipped
+ *   owner 3, 4                                    an entry frame, in the C stack frame of one
+ *                                                 activation of the evaluation loop; skipped
  *
- * A thread's own chain is always whole: frames are unlinked before they are cleared, and pushed when
- * they are filled.  The exception is 3.12, whose evaluation loop publishes its _PyCFrame before
- * filling it: frames_walk tests the program counter for that, and here the innermost entry frame must
- * lie where it always lies, and continue where the enclosing _PyCFrame says.
+ * A thread's own chain is always whole: frames are unlinked before they are cleared, and pushed
+ * when they are filled.  The exception is 3.12, whose evaluation loop publishes its _PyCFrame
+ * before filling it: frames_walk tests the program counter for that, and here the innermost entry
+ * frame must lie where it always lies, and continue where the enclosing _PyCFrame says.
  */
 #ifndef FRAMES_WALK_H
 #define FRAMES_WALK_H
@@ -132,7 +132,8 @@ FRAMES_INLINE bool frames_take(struct frames_walk *walk, frames_read *read, uint
 		return true;
 	if (layout->frame_tlbc_index && !frames_own_instruction(layout, read, frame, &found))
 		return false;
-	if (!read(&firsttraceable, found.code + layout->code_firsttraceable, sizeof(firsttraceable)))
+	if (!read(&firsttraceable, found.code + layout->code_firsttraceable,
+		  sizeof(firsttraceable)))
 		return false;
 	uintptr_t begin = found.code + layout->code_instructions + 2 * (uintptr_t)firsttraceable;
 	if (owner != FRAMES_OWNER_GENERATOR && found.instruction < begin)

@@ -132,7 +132,7 @@ void place_export(const char *path)
 	profile_free(profile);
 	if (failed)
 		log_line("the recording stays, monprof export finishes the job: %s", path);
-	else if (!option_number(OPTION_KEEP))
+	else if (!option_number(OPTION_KEEP) && option_number(OPTION_EXPORT))
 		unlink(path);
 	else if (place.shows_summary)
 		log_line("recording: %s", path);

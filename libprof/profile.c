@@ -158,8 +158,8 @@ static void free_maker(struct profile_maker *maker)
 	if (!maker)
 		return;
 	intern_release(&maker->functions);
-	intern_release(&maker->frames);
-	intern_release(&maker->nodes);
+	pairs_release(&maker->frames);
+	pairs_release(&maker->nodes);
 	intern_release(&maker->threads);
 	intern_release(&maker->notes);
 	intern_release(&maker->loss_keys);

@@ -55,6 +55,8 @@ static uint32_t put_scratch(struct profile_maker *maker);
 static void map_id(struct profile_maker *maker, struct id_map *map, uint32_t id);
 static bool put_row(struct profile_maker *maker, struct intern *intern, const void *key,
 		    size_t key_bytes, uint32_t *id);
+static bool put_pair(struct profile_maker *maker, struct pairs *pairs, uint32_t a, uint32_t b,
+		     uint32_t *id);
 static void fail(struct profile_maker *maker, errmsg error);
 
 const struct recording_hooks profile_take_hooks = {
@@ -180,7 +182,7 @@ static void take_frame(void *self, uint32_t id, uint32_t function, uint32_t line
 	if (maker->error)
 		return;
 	row.function = maker->function_map.ids[function - 1];
-	if (put_row(maker, &maker->frames, &row, sizeof(row), &id)) {
+	if (put_pair(maker, &maker->frames, row.function, row.line, &id)) {
 		if (!GROW(profile->frames, maker->frame_capacity, profile->frame_count)) {
 			fail(maker, no_memory);
 			return;
@@ -200,7 +202,7 @@ static void take_node(void *self, uint32_t id, uint32_t parent, uint32_t frame)
 		return;
 	row.parent = parent ? maker->node_map.ids[parent - 1] : 0;
 	row.frame = maker->frame_map.ids[frame - 1];
-	if (put_row(maker, &maker->nodes, &row, sizeof(row), &id)) {
+	if (put_pair(maker, &maker->nodes, row.parent, row.frame, &id)) {
 		if (!GROW(profile->nodes, maker->node_capacity, profile->node_count)) {
 			fail(maker, no_memory);
 			return;
@@ -480,6 +482,18 @@ static bool put_row(struct profile_maker *maker, struct intern *intern, const vo
 	bool fresh = false;
 
 	*id = maker->error ? 0 : intern_put(intern, key, key_bytes, &fresh);
+	if (*id == 0)
+		fail(maker, no_memory);
+	return fresh;
+}
+
+/* The same for a pair. */
+static bool put_pair(struct profile_maker *maker, struct pairs *pairs, uint32_t a, uint32_t b,
+		     uint32_t *id)
+{
+	bool fresh = false;
+
+	*id = maker->error ? 0 : pairs_put(pairs, a, b, &fresh);
 	if (*id == 0)
 		fail(maker, no_memory);
 	return fresh;

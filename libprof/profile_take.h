@@ -4,6 +4,7 @@
 #ifndef PROFILE_TAKE_H
 #define PROFILE_TAKE_H
 
+#include "pairs.h"
 #include "profile.h"
 #include "wire.h"
 
@@ -27,7 +28,8 @@ struct profile_maker {
 	struct wire_buffer text; /* scratch */
 
 	/* content -> id */
-	struct intern functions, frames, nodes;
+	struct intern functions;
+	struct pairs frames, nodes;
 	struct intern threads, notes, loss_keys; /* by process_key; index + 1 */
 	size_t function_capacity, frame_capacity, node_capacity, process_capacity, thread_capacity,
 		mapping_capacity, metric_capacity, sample_capacity, note_capacity;

@@ -52,7 +52,7 @@ errmsg pyapi_load(void *handle)
 				   "this CPython has no %s: not profiled", rows[i].name);
 			return state.error;
 		}
-		/* ISO C has no conversion from void * to a function pointer; POSIX wants one that works */
+		/* ISO C has no conversion from void * to a function pointer; POSIX has one */
 		memcpy((char *)&found + rows[i].offset, &address, sizeof(address));
 	}
 	py = found;
@@ -78,7 +78,8 @@ static errmsg check_version(void *handle)
 	state.version = (uint32_t)*version;
 	if (state.version >= PYAPI_OLDEST)
 		return NULL;
-	log_format(state.error, sizeof(state.error), "CPython %u.%u is older than 3.12: not profiled",
-		   state.version >> 24, state.version >> 16 & 0xff);
+	log_format(state.error, sizeof(state.error),
+		   "CPython %u.%u is older than 3.12: not profiled", state.version >> 24,
+		   state.version >> 16 & 0xff);
 	return state.error;
 }

@@ -14,6 +14,7 @@
 
 #include "heap.h"
 #include "options.h"
+#include "pairs.h"
 #include "recording_format.h"
 #include "recording_store.h"
 #include "wire.h"
@@ -39,10 +40,6 @@ struct function_key {
 	uint32_t module, name, file, first_line, kind;
 };
 
-struct pair_key {
-	uint32_t a, b; /* frame: function, line; node: parent, frame */
-};
-
 struct note {
 	char *key, *value;
 	bool is_new;
@@ -54,7 +51,8 @@ struct recording {
 	/* the current epoch */
 	uint32_t epoch;
 	bool epoch_owed;
-	struct intern strings, functions, frames, nodes;
+	struct intern strings, functions;
+	struct pairs frames, nodes; /* (function, line), (parent, frame) */
 	uint16_t *depths; /* of nodes, by id - 1 */
 	size_t depth_capacity;
 
@@ -117,8 +115,8 @@ void recording_free(struct recording *recording)
 	recording_store_release(&recording->store);
 	intern_release(&recording->strings);
 	intern_release(&recording->functions);
-	intern_release(&recording->frames);
-	intern_release(&recording->nodes);
+	pairs_release(&recording->frames);
+	pairs_release(&recording->nodes);
 	for (unsigned i = 0; i < RECORDING_BLOCK_END; i++)
 		wire_release(&recording->sections[i]);
 	for (size_t i = 0; i < recording->note_count; i++) {
@@ -157,13 +155,12 @@ uint32_t recording_put_function(struct recording *recording, const struct record
 uint32_t recording_put_frame(struct recording *recording, uint32_t function, uint32_t line)
 {
 	struct wire_buffer *section = &recording->sections[RECORDING_BLOCK_FRAMES];
-	struct pair_key key = { function, line };
 	uint32_t id;
 	bool fresh;
 
 	if (function == 0 || function > recording->functions.count)
 		return 0;
-	id = intern_put(&recording->frames, &key, sizeof(key), &fresh);
+	id = pairs_put(&recording->frames, function, line, &fresh);
 	if (id == 0 || !fresh)
 		return id;
 	wire_put_varint(section, function);
@@ -174,7 +171,6 @@ uint32_t recording_put_frame(struct recording *recording, uint32_t function, uin
 uint32_t recording_put_node(struct recording *recording, uint32_t parent, uint32_t frame)
 {
 	struct wire_buffer *section = &recording->sections[RECORDING_BLOCK_NODES];
-	struct pair_key key = { parent, frame };
 	uint32_t id;
 	bool fresh;
 
@@ -182,7 +178,7 @@ uint32_t recording_put_node(struct recording *recording, uint32_t parent, uint32
 		return 0;
 	if (!keep_depth(recording, parent))
 		return 0;
-	id = intern_put(&recording->nodes, &key, sizeof(key), &fresh);
+	id = pairs_put(&recording->nodes, parent, frame, &fresh);
 	if (id == 0 || !fresh)
 		return id;
 	/* Parents are mostly the row before: the way back is a small number. */
@@ -216,7 +212,7 @@ void recording_put_sample(struct recording *recording, const struct recording_sa
 			recording->error = error;
 	}
 	tables_bytes = recording->strings.bytes + recording->functions.bytes +
-		       recording->frames.bytes + recording->nodes.bytes;
+		       pairs_bytes(&recording->frames) + pairs_bytes(&recording->nodes);
 	if (tables_bytes >= TABLES_BYTES) {
 		if (!seal(recording))
 			abandon(recording);
@@ -529,8 +525,8 @@ static void begin_epoch(struct recording *recording)
 {
 	intern_release(&recording->strings);
 	intern_release(&recording->functions);
-	intern_release(&recording->frames);
-	intern_release(&recording->nodes);
+	pairs_release(&recording->frames);
+	pairs_release(&recording->nodes);
 	recording->epoch++;
 	recording->epoch_owed = true;
 }

@@ -36,7 +36,8 @@ static struct {
 	_Atomic uint32_t state;
 	_Atomic pid_t pid; /* whose session this is */
 	_Atomic uint32_t pending; /* PENDING_ bits, taken by the pending call */
-	_Atomic bool calibrating;
+	_Atomic uint32_t forking; /* threads between fork's prepare and parent handlers */
+	struct thread *calibrating; /* its own signals are not the program's for a moment */
 	bool is_forking_watched;
 	bool has_subinterpreters;
 	uint32_t collectors; /* mask of those that run */
@@ -103,13 +104,15 @@ static int event(const char *name, struct py_object *arguments, void *data)
 	uint32_t state = atomic_load(&session.state);
 
 	(void)data;
-	if (state == NONE && starts_here(name, arguments))
-		start();
-	else if (state == RUNNING && strcmp(name, "cpython.PyInterpreterState_Clear") == 0)
-		forget_interpreter();
-	else if (strcmp(name, "cpython._PySys_ClearAuditHooks") == 0)
+	if (strcmp(name, "cpython._PySys_ClearAuditHooks") == 0)
 		audit_unlink(); /* CPython would free the entry with the wrong allocator */
-	else if (state == RUNNING && session.has_subinterpreters)
+	else if (state == NONE && starts_here(name, arguments))
+		start();
+	else if (state != RUNNING || !session_ours())
+		return 0;
+	else if (strcmp(name, "cpython.PyInterpreterState_Clear") == 0)
+		forget_interpreter();
+	else if (session.has_subinterpreters)
 		meet_interpreter();
 	return 0;
 }
@@ -224,8 +227,9 @@ static errmsg begin(void)
 	adopt_main();
 	error = drain_begin(&drainer);
 	if (error) {
-		threads_close();
 		EACH_HOOK(stop);
+		thread_ending(thread_self());
+		threads_close();
 	}
 	return error;
 }
@@ -256,12 +260,12 @@ static void calibrate(void)
 
 	if (session.tick_cost_ns)
 		return;
-	atomic_store(&session.calibrating, true);
+	session.calibrating = thread_self();
 	begun_ns = os_thread_cpu_ns();
 	for (unsigned i = 0; i < CALIBRATIONS; i++)
 		os_tgkill(os_gettid(), signals_number());
 	session.tick_cost_ns = (os_thread_cpu_ns() - begun_ns) / CALIBRATIONS;
-	atomic_store(&session.calibrating, false);
+	session.calibrating = NULL;
 }
 
 /* ---- interpreters other than main ---- */
@@ -382,13 +386,19 @@ bool session_known(void)
 
 static void fork_prepare(void)
 {
-	if (session_ours())
-		drain_park(PARK_NS);
+	if (!session_ours())
+		return;
+	/* Before it is parked: from here on nobody starts it again. */
+	atomic_fetch_add(&session.forking, 1);
+	drain_park(PARK_NS);
 }
 
 static void fork_parent(void)
 {
-	session_come_back();
+	if (!session_ours() || atomic_fetch_sub(&session.forking, 1) > 1)
+		return;
+	if (atomic_load(&session.state) == RUNNING)
+		ask_python(PENDING_DRAINER);
 }
 
 void session_step_aside(void)
@@ -398,8 +408,7 @@ void session_step_aside(void)
 
 void session_come_back(void)
 {
-	if (session_ours() && atomic_load(&session.state) == RUNNING && drain_is_parked())
-		ask_python(PENDING_DRAINER);
+	fork_parent();
 }
 
 /* Python's own after-fork hook: the child goes on as Python. */
@@ -411,6 +420,7 @@ static void child(void)
 		return;
 	atomic_store(&session.state, STARTING);
 	atomic_store(&session.pending, 0);
+	atomic_store(&session.forking, 0);
 	if (!option_number(OPTION_CHILDREN)) {
 		atomic_store(&session.state, SILENT);
 		return;
@@ -464,7 +474,8 @@ static int pending(void *unused)
 	if (!session_ours() || atomic_load(&session.state) != RUNNING)
 		return 0;
 	what = atomic_exchange(&session.pending, 0);
-	if (what & PENDING_DRAINER)
+	/* In the middle of another thread's fork it stays parked: that thread asks again. */
+	if (what & PENDING_DRAINER && !atomic_load(&session.forking))
 		drain_start();
 	if (what & PENDING_AUDIT) {
 		session.has_subinterpreters = true;
@@ -506,7 +517,7 @@ void session_thread_end(void)
 
 static void thread_ending(struct thread *thread)
 {
-	if (!session_ours() || !thread_enter())
+	if (!thread || !session_ours() || !thread_enter())
 		return;
 	EACH_HOOK(thread_end, thread);
 	thread_leave(thread);
@@ -521,7 +532,8 @@ static struct signals_thread *signals_self(void)
 
 static bool tick(const siginfo_t *info, void *context)
 {
-	if (info->si_code == SI_TKILL && atomic_load_explicit(&session.calibrating, memory_order_relaxed))
+	/* Only its own thread ever finds itself there. */
+	if (info->si_code == SI_TKILL && thread_self() && session.calibrating == thread_self())
 		return true;
 	for (unsigned row = 0; row < COLLECTOR_COUNT; row++) {
 		if (session.collectors >> row & 1 && registry_collectors[row].hooks->tick &&

@@ -33,6 +33,7 @@ struct placed {
 static struct {
 	struct recording *recording;
 	uint32_t epoch;
+	bool any;
 	struct intern places;
 	struct placed *placed; /* by place id - 1 */
 	size_t placed_capacity;
@@ -69,6 +70,7 @@ void stack_add(struct thread *thread, const struct record *record)
 	};
 	uint32_t start = 0;
 
+	stacks.any |= record->frames[0].code >= FRAME_MARKER_END;
 	cache_renew();
 	if (record->frames[0].code == FRAME_THREAD_EXIT && thread->start_epoch == stacks.epoch)
 		sample.node = thread->start_node;
@@ -92,6 +94,11 @@ void stack_add(struct thread *thread, const struct record *record)
 		thread->start_epoch = stacks.epoch;
 	}
 	recording_put_sample(stacks.recording, &sample);
+}
+
+bool stack_any(void)
+{
+	return stacks.any;
 }
 
 static void cache_renew(void)

@@ -15,6 +15,8 @@
 void stack_begin(struct recording *recording);
 /* Understand one record of a thread and append it to the recording. drainer */
 void stack_add(struct thread *thread, const struct record *record);
+/* Has a Python stack been added since stack_begin? Markers alone are no profile. drainer */
+bool stack_any(void);
 /* Give the caches back. drainer */
 void stack_release(void);
 

@@ -4,13 +4,14 @@
  * One hash table of entries by address.  An entry holds for   reach < time <= death:
  *
  *   live    death is the end of time; made by the drainer when it first meets the address
- *   dead    death is when the watcher's callback ran; in a queue, in order of death, until the rings
- *           are drained past it
+ *   dead    death is when the watcher's callback ran; in a queue, in order of death, until the
+ *           rings are drained past it
  *
- * The callback and the drainer share one lock, so an object with its bit set in the filter cannot be
- * freed while the drainer reads it.  A death that could not be kept (no memory, too many, an
- * interpreter's watcher gone) moves `reach`: for records of before it nothing is named any more, and
- * entries made later hold only after it.  So a name is right or missing, never another object's.
+ * The callback and the drainer share one lock, so an object with its bit set in the filter cannot
+ * be freed while the drainer reads it.  A death that could not be kept (no memory, too many, an
+ * interpreter's watcher gone) moves `reach`: for records of before it nothing is named any more,
+ * and entries made later hold only after it.  So a name is right or missing, never another
+ * object's.
  *
  * Entries are freed by the drainer alone (symbol_drained), so what it was given stays.
  */
@@ -113,7 +114,7 @@ void symbol_unwatch(void)
 	pthread_mutex_lock(&state.lock);
 	if (watch)
 		watch->interpreter = NULL;
-	/* Whose code the live entries are is not known: all are forgotten, and read again if alive */
+	/* Whose code the live entries are is not known: all are read again if alive */
 	state.reach_ns = os_monotonic_ns();
 	retire_all(state.reach_ns);
 	pthread_mutex_unlock(&state.lock);
@@ -212,7 +213,7 @@ void symbol_close(void)
 
 void symbol_reset(void)
 {
-	/* If a thread that is gone held the lock, the table may be half changed: it is left alone */
+	/* If a thread that is gone held the lock, the table may be half changed: leave it */
 	if (pthread_mutex_trylock(&state.lock) == 0)
 		free_all();
 	pthread_mutex_t fresh = PTHREAD_MUTEX_INITIALIZER;

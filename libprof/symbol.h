@@ -4,7 +4,8 @@
  *   handler            sets the code object's bit in the filter, then publishes its record
  *   drainer            symbol_find: names a live code object by raw, fault-tolerant reads
  *   watcher callback   a code object with its bit set is about to die: it is named now, under the
- *                      same lock, and the name kept until the rings have been drained past its death
+ *                      same lock, and the name kept until the rings have been drained past its
+ *                      death
  *
  * So a code object cannot be freed while it is read, code that nobody sampled dies for free, and an
  * address that is used again is a new symbol.
@@ -43,8 +44,8 @@ const struct symbol *symbol_find(uintptr_t code, uint64_t time_ns);
 uint32_t symbol_line(const struct symbol *symbol, uintptr_t instruction);
 /* All rings are drained up to time_ns: names of code that died before it may go. drainer */
 void symbol_drained(uint64_t time_ns);
-/* From now on nothing is read from the interpreter's memory: live code that is not known yet, and all
-   that is sampled later, is unknown. any */
+/* From now on nothing is read from the interpreter's memory: live code that is not known yet, and
+   all that is sampled later, is unknown. any */
 void symbol_close(void);
 /* Everything back to the start, but for the watchers, which CPython still has; in a forked child,
    where every other thread is gone. setup */
@@ -54,9 +55,10 @@ void symbol_reset(void);
    `paths` are NUL terminated, copied. Before the drainer runs, or while it is parked. setup */
 void symbol_set_path(const char *const *paths, size_t count, const char *cwd);
 /*
- * Module of a file: "json.encoder" for .../lib/python3.13/json/encoder.py, "a.b" for "<frozen a.b>",
- * the name itself for "<string>" and its like; "" where there is none. Absolute file name into
- * `absolute`. Both are cut to their room and end with NUL. Returns the module's length. drainer
+ * Module of a file: "json.encoder" for .../lib/python3.13/json/encoder.py, "a.b" for "<frozen
+ * a.b>", the name itself for "<string>" and its like; "" where there is none. Absolute file name
+ * into `absolute`. Both are cut to their room and end with NUL. Returns the module's length.
+ * drainer
  */
 size_t symbol_module(const char *file, char *module, size_t module_bytes, char *absolute,
 		     size_t absolute_bytes);

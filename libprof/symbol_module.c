@@ -124,7 +124,8 @@ static size_t below_path(const char *absolute)
 	for (size_t i = 0; i < state.path_count; i++) {
 		const char *path = state.paths[i];
 		size_t bytes = path[1] ? strlen(path) : 0;
-		if (bytes >= longest && strncmp(absolute, path, bytes) == 0 && absolute[bytes] == '/')
+		if (bytes >= longest && strncmp(absolute, path, bytes) == 0 &&
+		    absolute[bytes] == '/')
 			longest = bytes + 1;
 	}
 	return longest;

@@ -16,6 +16,7 @@
 
 static struct {
 	bool wanted;
+	bool rereads_names; /* in this pass */
 	uint32_t scans; /* of this session */
 	uint32_t stranger_count, previous_count;
 	pid_t strangers[STRANGERS_MOST], previous[STRANGERS_MOST];
@@ -40,6 +41,7 @@ void task_wanted(void)
 
 void task_scan(void (*adopted)(struct thread *thread))
 {
+	tasks.rereads_names = tasks.wanted;
 	if (!tasks.wanted)
 		return;
 	tasks.adopted = adopted;
@@ -64,7 +66,7 @@ bool task_name(struct thread *thread)
 		memcpy(name, thread->python_name, sizeof(name));
 	else if (dead && thread->name[0])
 		memcpy(name, thread->name, sizeof(thread->name));
-	else if (!thread->announced || tasks.wanted)
+	else if (!thread->announced || tasks.rereads_names)
 		os_task_name(atomic_load(&thread->tid), name, sizeof(name));
 	if (!name[0] || strcmp(name, thread->known_name) == 0)
 		return false;

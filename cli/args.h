@@ -1,0 +1,36 @@
+/*
+ * args.h - arguments of one command: flags anywhere, the rest are operands.
+ *
+ * -f VALUE, -fVALUE, --format VALUE, --format=VALUE; "--" ends the flags; "-" is an operand.
+ */
+#ifndef ARGS_H
+#define ARGS_H
+
+#include "prof.h"
+
+struct args_flag {
+	char letter;
+	const char *name;
+	bool has_value;
+};
+
+struct args {
+	int argc;
+	char **argv;
+	const struct args_flag *flags;
+	size_t flag_count;
+	int next;
+	char *value; /* of the flag that was returned */
+	char **operands; /* the front of argv, rearranged */
+	size_t operand_count;
+};
+
+enum { ARGS_END = -1, ARGS_WRONG = -2 };
+
+/* argv[0] is the command. tool */
+void args_begin(struct args *args, int argc, char **argv, const struct args_flag *flags,
+		size_t flag_count);
+/* Index of the next flag, ARGS_END, or ARGS_WRONG after a line on stderr that names the argument. tool */
+int args_next(struct args *args);
+
+#endif

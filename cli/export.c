@@ -1,0 +1,178 @@
+/*
+ * export.c - monprof export FILE... [-f FORMAT[,FORMAT]] [-o OUT] [--lines]
+ *
+ *   without -o   each recording by itself, beside it: dir/monprof.1234.monprof -> dir/monprof.1234.cpu...
+ *   with -o      all recordings summed: to OUT itself if that makes one file, else with OUT as the base
+ *
+ * The paths of what was written go to stdout.
+ */
+#include "args.h"
+#include "cli.h"
+#include "output.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum export_flag { EXPORT_FORMAT, EXPORT_OUT, EXPORT_LINES };
+
+struct export {
+	uint64_t formats; /* bits by row of exporters.def */
+	const char *out; /* NULL: beside each recording */
+};
+
+static int parse(struct export *export, struct args *args);
+static int parse_formats(struct export *export, const char *text);
+static int export_files(const struct export *export, char **files, size_t count);
+static int write_profile(const struct export *export, const struct profile *profile, char *file);
+static const struct exporter *only_format(const struct export *export);
+static char *base_name(const char *file);
+static void report_file(void *self, const char *path, errmsg error);
+
+int cli_export(int argc, char **argv)
+{
+	static const struct args_flag flags[] = {
+		[EXPORT_FORMAT] = { 'f', "format", true },
+		[EXPORT_OUT] = { 'o', "output", true },
+		[EXPORT_LINES] = { 'l', "lines", false },
+	};
+	struct export export = { .formats = 1 };
+	struct args args;
+	int status;
+
+	args_begin(&args, argc, argv, flags, PROF_COUNT(flags));
+	status = parse(&export, &args);
+	if (status != CLI_GOOD)
+		return status;
+	options_load();
+	if (export.out) {
+		status = export_files(&export, args.operands, args.operand_count);
+	} else {
+		for (size_t i = 0; i < args.operand_count; i++)
+			status |= export_files(&export, args.operands + i, 1);
+	}
+	return status ? status : cli_finish();
+}
+
+static int parse(struct export *export, struct args *args)
+{
+	int status = CLI_GOOD, flag;
+
+	while (status == CLI_GOOD && (flag = args_next(args)) != ARGS_END) {
+		if (flag == ARGS_WRONG)
+			status = CLI_USAGE;
+		else if (flag == EXPORT_FORMAT)
+			status = parse_formats(export, args->value);
+		else if (flag == EXPORT_OUT)
+			export->out = args->value;
+		else
+			setenv("MONPROF_LINES", "yes", 1);
+	}
+	if (status == CLI_GOOD && args->operand_count == 0)
+		status = cli_usage("export: which recording? FILE is missing");
+	if (status == CLI_GOOD && export->out && export->out[0] == '\0')
+		status = cli_usage("-o: the name is empty");
+	if (status == CLI_GOOD && export->out && strcmp(export->out, "-") == 0 &&
+	    !only_format(export))
+		status = cli_usage("-o -: standard output takes one format");
+	return status;
+}
+
+static int parse_formats(struct export *export, const char *text)
+{
+	struct option_value value;
+	char error[256];
+
+	if (option_parse(option_row(OPTION_EXPORT), text, &value, error, sizeof(error)))
+		return cli_usage("-f %s: %s", text, error);
+	if (value.number == 0)
+		return cli_usage("-f %s: no format", text);
+	export->formats = value.number;
+	return CLI_GOOD;
+}
+
+/* Sum the recordings and write them. */
+static int export_files(const struct export *export, char **files, size_t count)
+{
+	struct profile *profile = profile_new();
+	errmsg error = profile ? NULL : "no memory";
+	int status;
+
+	for (size_t i = 0; !error && i < count; i++) {
+		bool was_cut = profile->cut;
+
+		error = profile_add_file(profile, files[i]);
+		if (error)
+			cli_fail(files[i], error);
+		else if (profile->cut && !was_cut)
+			cli_fail(files[i], "ends in a torn tail; what was before it has been read");
+	}
+	if (!error) {
+		error = profile_finish(profile);
+		if (error)
+			cli_fail(files[0], error);
+	}
+	status = error ? CLI_FAILED : write_profile(export, profile, files[0]);
+	profile_free(profile);
+	return status;
+}
+
+static int write_profile(const struct export *export, const struct profile *profile, char *file)
+{
+	uint32_t measurement = output_measurement(profile, 0);
+	uint64_t session = profile->process_count ? profile->processes[0].session : 0;
+	char *base;
+	unsigned failed;
+
+	if (measurement == 0)
+		return cli_fail(file, "there is no sample in it");
+	if (export->out && only_format(export) && output_measurement(profile, measurement) == 0) {
+		errmsg error = output_write_file(profile, only_format(export), measurement,
+						 export->out);
+
+		if (error)
+			return cli_fail(export->out, error);
+		if (strcmp(export->out, "-") != 0)
+			puts(export->out);
+		return CLI_GOOD;
+	}
+	if (export->out && strcmp(export->out, "-") == 0)
+		return cli_fail(file, "several measurements do not fit into standard output");
+	base = export->out ? heap_strdup(export->out) : base_name(file);
+	if (!base)
+		return cli_fail(file, "no memory");
+	failed = output_write(profile, cli_exporters, export->formats, base, session, report_file,
+			      NULL);
+	heap_free(base);
+	return failed ? CLI_FAILED : CLI_GOOD;
+}
+
+/* The format if there is exactly one. */
+static const struct exporter *only_format(const struct export *export)
+{
+	unsigned row = 0;
+
+	while (!(export->formats >> row & 1))
+		row++;
+	return export->formats >> row == 1 ? &cli_exporters[row] : NULL;
+}
+
+/* The recording's path without its suffix. */
+static char *base_name(const char *file)
+{
+	char *base = heap_strdup(file);
+	size_t length = base ? strlen(base) : 0, suffix = strlen(RECORDING_SUFFIX);
+
+	if (length > suffix && strcmp(base + length - suffix, RECORDING_SUFFIX) == 0)
+		base[length - suffix] = '\0';
+	return base;
+}
+
+static void report_file(void *self, const char *path, errmsg error)
+{
+	(void)self;
+	if (error)
+		cli_fail(path, error);
+	else
+		puts(path);
+}

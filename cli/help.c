@@ -1,0 +1,184 @@
+/*
+ * help.c - monprof help [OPTION | --mdoc | --markdown]: the tables, as text, as a manual, as a README.
+ */
+#include "cli.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+struct collector_row {
+	const char *name, *help;
+};
+
+static const struct collector_row collectors[] = {
+#define COLLECTOR(name, help) { #name, help },
+#include "../collectors/collectors.def"
+#undef COLLECTOR
+};
+
+static int help_one(const char *name);
+static void help_all(void);
+static void show_option(enum option_id id);
+static const char *kind(const struct option *row);
+static const char *limits(const struct option *row, char *buffer, size_t size_bytes);
+static void show_mdoc(void);
+static void mdoc_text(const char *text);
+static void show_markdown(void);
+static void markdown_text(const char *text);
+
+int cli_help(int argc, char **argv)
+{
+	if (argc > 2)
+		return cli_usage("help: one option at a time, not '%s'", argv[2]);
+	if (argc == 2 && strcmp(argv[1], "--mdoc") == 0)
+		show_mdoc();
+	else if (argc == 2 && strcmp(argv[1], "--markdown") == 0)
+		show_markdown();
+	else if (argc == 2)
+		return help_one(argv[1]);
+	else
+		help_all();
+	return cli_finish();
+}
+
+/* CPU_HZ, cpu-hz, --cpu-hz and MONPROF_CPU_HZ are all meant to be found. */
+static int help_one(const char *name)
+{
+	const char *bare = name + strspn(name, "-");
+	enum option_id id;
+
+	if (strncasecmp(bare, "MONPROF_", 8) == 0)
+		bare += 8;
+	id = cli_option(bare, strlen(bare));
+	if (id == OPTION_COUNT)
+		return cli_usage("help: '%s' is not an option; the nearest is %s", name,
+				 option_nearest(bare));
+	show_option(id);
+	return cli_finish();
+}
+
+static void help_all(void)
+{
+	puts("LD_PRELOAD=libmonprof.so [MONPROF_OPTION=VALUE...] python app.py\n"
+	     "monprof run [--option=VALUE...] -- python app.py\n\n"
+	     "MONPROF=off turns everything off.\n\nOptions:\n");
+	for (unsigned id = 0; id < OPTION_COUNT; id++)
+		show_option((enum option_id)id);
+	puts("\nCollectors:\n");
+	for (size_t i = 0; i < PROF_COUNT(collectors); i++)
+		printf("  %-12s %s\n", collectors[i].name, collectors[i].help);
+	puts("\nFormats:\n");
+	for (const struct exporter *row = cli_exporters; row->name; row++)
+		printf("  %-12s %s (%s)\n", row->name, row->help, row->suffix);
+}
+
+static void show_option(enum option_id id)
+{
+	const struct option *row = option_row(id);
+	char flag[64], words[256];
+
+	printf("  MONPROF_%s=%s\n    %s\n", row->name, row->preset, row->help);
+	printf("    %s; %s\n", limits(row, words, sizeof(words)),
+	       cli_option_name(id, flag, sizeof(flag)));
+}
+
+static const char *kind(const struct option *row)
+{
+	static const char *const kinds[] = {
+		[OPTION_TYPE_YESNO] = "yes or no",
+		[OPTION_TYPE_NUMBER] = "a number",
+		[OPTION_TYPE_TIME] = "a time with its unit",
+		[OPTION_TYPE_SIZE] = "a size with its unit",
+		[OPTION_TYPE_CHOICE] = "one of",
+		[OPTION_TYPE_LIST] = "a list of",
+		[OPTION_TYPE_TEXT] = "text",
+		[OPTION_TYPE_SIGNAL] = "the name or number of a signal",
+	};
+
+	return kinds[row->type];
+}
+
+/* What may stand there, in words. */
+static const char *limits(const struct option *row, char *buffer, size_t size_bytes)
+{
+	int n = snprintf(buffer, size_bytes, "%s", kind(row));
+	const char *dots = strstr(row->limits, "..");
+	char word[64];
+
+	if (row->type == OPTION_TYPE_CHOICE || row->type == OPTION_TYPE_LIST) {
+		for (unsigned i = 0; option_word(row, i, word, sizeof(word)); i++)
+			n += snprintf(buffer + n, size_bytes - (size_t)n, "%s%s", i ? ", " : " ", word);
+	} else if (dots) {
+		n += snprintf(buffer + n, size_bytes - (size_t)n, " from %.*s to %s",
+			      (int)(dots - row->limits), row->limits, dots + 2);
+	}
+	if (row->unit[0] != '\0')
+		snprintf(buffer + n, size_bytes - (size_t)n, " %s", row->unit);
+	return buffer;
+}
+
+static void show_mdoc(void)
+{
+	char words[256];
+
+	puts(".Bl -tag -width Ds");
+	for (unsigned id = 0; id < OPTION_COUNT; id++) {
+		const struct option *row = option_row((enum option_id)id);
+
+		printf(".It Ev MONPROF_%s Ns = Ns Ar %s\n", row->name, row->preset);
+		mdoc_text(row->help);
+		printf(".br\n");
+		mdoc_text(limits(row, words, sizeof(words)));
+	}
+	puts(".El\n.Ss Collectors\n.Bl -tag -width Ds");
+	for (size_t i = 0; i < PROF_COUNT(collectors); i++) {
+		printf(".It Cm %s\n", collectors[i].name);
+		mdoc_text(collectors[i].help);
+	}
+	puts(".El\n.Ss Formats\n.Bl -tag -width Ds");
+	for (const struct exporter *row = cli_exporters; row->name; row++) {
+		printf(".It Cm %s Pq Pa %s\n", row->name, row->suffix);
+		mdoc_text(row->help);
+	}
+	puts(".El");
+}
+
+/* One line of text: a dot or quote at its start is not a macro, a backslash not an escape. */
+static void mdoc_text(const char *text)
+{
+	if (*text == '.' || *text == '\'')
+		fputs("\\&", stdout);
+	for (; *text != '\0'; text++) {
+		if (*text == '\\')
+			fputs("\\e", stdout);
+		else
+			putchar(*text);
+	}
+	puts(".");
+}
+
+static void show_markdown(void)
+{
+	char words[256];
+
+	puts("| variable | default | values | meaning |\n|---|---|---|---|");
+	for (unsigned id = 0; id < OPTION_COUNT; id++) {
+		const struct option *row = option_row((enum option_id)id);
+
+		printf("| `MONPROF_%s` | `%s` | ", row->name, row->preset);
+		markdown_text(limits(row, words, sizeof(words)));
+		fputs(" | ", stdout);
+		markdown_text(row->help);
+		puts(" |");
+	}
+}
+
+static void markdown_text(const char *text)
+{
+	for (; *text != '\0'; text++) {
+		if (*text == '|')
+			putchar('\\');
+		putchar(*text);
+	}
+}

@@ -1,0 +1,444 @@
+/*
+ * pprof_read.c - profile.proto, in two passes.
+ *
+ *   first   strings, functions, locations, sample types: the tables, in whatever order they come
+ *   second  each sample, its locations looked up
+ *
+ * Ids need not be dense in files of others; they are interned.  What the tables hold is bounded by the
+ * bytes that were read, and what gzip may unpack to by a limit.
+ */
+#include "pprof_read.h"
+
+#include "heap.h"
+#include "intern.h"
+#include "wire.h"
+
+#include <string.h>
+#include <zlib.h>
+
+#define GZIP_MAGIC "\x1f\x8b"
+#define GZIP_WINDOW (15 + 16)
+#define UNPACKED_MOST ((size_t)1 << 30)
+#define PIECE_BYTES ((size_t)64 << 10)
+#define STACK_MOST ((size_t)1 << 16)
+#define TYPES_MOST 64
+
+enum { SAMPLE_TYPE = 1, SAMPLE, LOCATION = 4, FUNCTION, STRING, TIME = 9, DURATION, COMMENT = 13,
+       DEFAULT_TYPE };
+
+struct field {
+	uint32_t number;
+	enum wire_type type;
+	uint64_t value;
+	struct wire_cursor bytes;
+};
+
+/* An array that grows by whole items. */
+struct array {
+	void *items;
+	size_t count, capacity;
+};
+
+struct location {
+	size_t first_line, line_count; /* in lines */
+};
+
+struct function {
+	uint64_t name, file, line; /* name and file: indexes of strings */
+	uint32_t row; /* what the hook answered */
+};
+
+struct type {
+	uint64_t type, unit;
+};
+
+struct pprof_file {
+	const struct pprof_hooks *hooks;
+	void *self;
+	bool failed; /* no memory */
+	struct intern strings; /* copies that end with NUL */
+	struct intern function_ids, location_ids; /* id in the file -> index + 1 */
+	struct array string_ids; /* uint32_t of strings, by index */
+	struct array functions, locations;
+	struct array lines; /* uint64_t function ids */
+	struct array comments; /* uint64_t */
+	struct type types[TYPES_MOST];
+	size_t type_count;
+	uint64_t time_ns, duration_ns, default_type;
+	struct array stack; /* uint32_t */
+	uint64_t values[TYPES_MOST];
+};
+
+static errmsg unpack(const void *bytes, size_t size_bytes, struct wire_buffer *plain);
+static errmsg inflate_all(z_stream *stream, struct wire_buffer *plain);
+static errmsg read_plain(struct pprof_file *file, const void *bytes, size_t size_bytes);
+static bool next_field(struct wire_cursor *cursor, struct field *field);
+static void read_table(struct pprof_file *file, struct field *field);
+static void read_type(struct pprof_file *file, struct wire_cursor cursor);
+static void read_string(struct pprof_file *file, const struct wire_cursor *cursor);
+static void read_function(struct pprof_file *file, struct wire_cursor cursor);
+static void read_location(struct pprof_file *file, struct wire_cursor cursor);
+static uint64_t read_line(struct wire_cursor cursor);
+static bool keep(struct pprof_file *file, struct intern *ids, uint64_t id);
+static void *add(struct pprof_file *file, struct array *array, size_t item_bytes);
+static void tell_tables(struct pprof_file *file);
+static const char *string_at(const struct pprof_file *file, uint64_t index);
+static bool read_sample(struct pprof_file *file, struct wire_cursor cursor);
+static bool read_stack(struct pprof_file *file, struct field *field);
+static void push_location(struct pprof_file *file, uint64_t id);
+static bool read_values(struct pprof_file *file, struct field *field, size_t *count);
+static void release(struct pprof_file *file);
+
+static const char damaged[] = "not a profile that pprof would read";
+
+errmsg pprof_read(const void *bytes, size_t size_bytes, const struct pprof_hooks *hooks, void *self)
+{
+	struct pprof_file *file = heap_zalloc(sizeof(*file));
+	struct wire_buffer plain = { 0 };
+	errmsg error = file ? NULL : "no memory";
+
+	if (!error && size_bytes >= 2 && memcmp(bytes, GZIP_MAGIC, 2) == 0) {
+		error = unpack(bytes, size_bytes, &plain);
+		bytes = plain.bytes;
+		size_bytes = plain.size;
+	}
+	if (!error) {
+		file->hooks = hooks;
+		file->self = self;
+		error = read_plain(file, bytes, size_bytes);
+	}
+	if (file)
+		release(file);
+	wire_release(&plain);
+	return error;
+}
+
+static errmsg unpack(const void *bytes, size_t size_bytes, struct wire_buffer *plain)
+{
+	z_stream stream = { 0 };
+	errmsg error = NULL;
+
+	if (size_bytes > UINT32_MAX)
+		return "too big";
+	if (inflateInit2(&stream, GZIP_WINDOW) != Z_OK)
+		return "no memory";
+	stream.next_in = (uint8_t *)(uintptr_t)bytes;
+	stream.avail_in = (unsigned)size_bytes;
+	/* Members may follow each other. */
+	while (!error && stream.avail_in > 0) {
+		error = inflate_all(&stream, plain);
+		inflateReset(&stream);
+	}
+	inflateEnd(&stream);
+	return error;
+}
+
+static errmsg inflate_all(z_stream *stream, struct wire_buffer *plain)
+{
+	static uint8_t piece[PIECE_BYTES];
+	int status = Z_OK;
+
+	while (status == Z_OK) {
+		stream->next_out = piece;
+		stream->avail_out = sizeof(piece);
+		status = inflate(stream, Z_NO_FLUSH);
+		wire_put(plain, piece, sizeof(piece) - stream->avail_out);
+		if (plain->failed || plain->size > UNPACKED_MOST)
+			return "too big";
+	}
+	return status == Z_STREAM_END ? NULL : "its gzip stream is damaged";
+}
+
+static errmsg read_plain(struct pprof_file *file, const void *bytes, size_t size_bytes)
+{
+	struct wire_cursor cursor = wire_cursor(bytes, size_bytes);
+	struct field field;
+
+	while (next_field(&cursor, &field))
+		read_table(file, &field);
+	if (file->failed)
+		return "no memory";
+	if (cursor.failed || file->type_count == 0 || string_at(file, 0)[0] != '\0')
+		return damaged;
+	tell_tables(file);
+	cursor = wire_cursor(bytes, size_bytes);
+	while (next_field(&cursor, &field))
+		if (field.number == SAMPLE && !read_sample(file, field.bytes))
+			return file->failed ? "no memory" : damaged;
+	return NULL;
+}
+
+/* The next field; false: the end, or not protobuf. An empty `bytes` where the type has none. */
+static bool next_field(struct wire_cursor *cursor, struct field *field)
+{
+	uint64_t tag, size_bytes;
+	const void *bytes;
+
+	if (wire_left(cursor) == 0)
+		return false;
+	tag = wire_get_varint(cursor);
+	*field = (struct field){ .number = (uint32_t)(tag >> 3), .type = (enum wire_type)(tag & 7) };
+	field->bytes = wire_cursor(cursor->at, 0);
+	switch (field->type) {
+	case WIRE_VARINT:
+		field->value = wire_get_varint(cursor);
+		break;
+	case WIRE_FIXED64:
+		wire_get(cursor, 8);
+		break;
+	case WIRE_FIXED32:
+		wire_get(cursor, 4);
+		break;
+	case WIRE_BYTES:
+		size_bytes = wire_get_varint(cursor);
+		bytes = wire_get(cursor, size_bytes);
+		if (bytes)
+			field->bytes = wire_cursor(bytes, (size_t)size_bytes);
+		break;
+	default:
+		wire_fail(cursor);
+	}
+	return !cursor->failed;
+}
+
+static void read_table(struct pprof_file *file, struct field *field)
+{
+	uint64_t *comment;
+
+	switch (field->number) {
+	case SAMPLE_TYPE:
+		read_type(file, field->bytes);
+		break;
+	case LOCATION:
+		read_location(file, field->bytes);
+		break;
+	case FUNCTION:
+		read_function(file, field->bytes);
+		break;
+	case STRING:
+		read_string(file, &field->bytes);
+		break;
+	case TIME:
+		file->time_ns = field->value;
+		break;
+	case DURATION:
+		file->duration_ns = field->value;
+		break;
+	case COMMENT:
+		comment = add(file, &file->comments, sizeof(*comment));
+		if (comment)
+			*comment = field->value;
+		break;
+	case DEFAULT_TYPE:
+		file->default_type = field->value;
+		break;
+	default:
+		break;
+	}
+}
+
+static void read_type(struct pprof_file *file, struct wire_cursor cursor)
+{
+	struct type type = { 0 };
+	struct field field;
+
+	while (next_field(&cursor, &field)) {
+		if (field.number == 1)
+			type.type = field.value;
+		else if (field.number == 2)
+			type.unit = field.value;
+	}
+	if (file->type_count < TYPES_MOST)
+		file->types[file->type_count++] = type;
+}
+
+static void read_string(struct pprof_file *file, const struct wire_cursor *cursor)
+{
+	uint32_t *id = add(file, &file->string_ids, sizeof(*id));
+
+	if (!id)
+		return;
+	*id = intern_put(&file->strings, cursor->at, wire_left(cursor), NULL);
+	file->failed |= *id == 0;
+}
+
+static void read_function(struct pprof_file *file, struct wire_cursor cursor)
+{
+	struct function function = { 0 }, *kept;
+	struct field field;
+	uint64_t id = 0;
+
+	while (next_field(&cursor, &field)) {
+		if (field.number == 1)
+			id = field.value;
+		else if (field.number == 2)
+			function.name = field.value;
+		else if (field.number == 4)
+			function.file = field.value;
+		else if (field.number == 5)
+			function.line = field.value;
+	}
+	if (!keep(file, &file->function_ids, id))
+		return;
+	kept = add(file, &file->functions, sizeof(*kept));
+	if (kept)
+		*kept = function;
+}
+
+static void read_location(struct pprof_file *file, struct wire_cursor cursor)
+{
+	struct location location = { .first_line = file->lines.count }, *kept;
+	struct field field;
+	uint64_t id = 0;
+
+	while (next_field(&cursor, &field)) {
+		uint64_t *line;
+
+		if (field.number == 1)
+			id = field.value;
+		if (field.number != 4)
+			continue;
+		line = add(file, &file->lines, sizeof(*line));
+		if (line)
+			*line = read_line(field.bytes);
+	}
+	location.line_count = file->lines.count - location.first_line;
+	if (!keep(file, &file->location_ids, id))
+		return;
+	kept = add(file, &file->locations, sizeof(*kept));
+	if (kept)
+		*kept = location;
+}
+
+/* The function id of a Line. */
+static uint64_t read_line(struct wire_cursor cursor)
+{
+	struct field field;
+	uint64_t function = 0;
+
+	while (next_field(&cursor, &field))
+		if (field.number == 1)
+			function = field.value;
+	return function;
+}
+
+/* True: the id is new, its row is to be added. */
+static bool keep(struct pprof_file *file, struct intern *ids, uint64_t id)
+{
+	bool fresh = false;
+
+	if (intern_put(ids, &id, sizeof(id), &fresh) == 0)
+		file->failed = true;
+	return fresh;
+}
+
+static void *add(struct pprof_file *file, struct array *array, size_t item_bytes)
+{
+	if (!heap_grow(&array->items, &array->capacity, array->count + 1, item_bytes)) {
+		file->failed = true;
+		return NULL;
+	}
+	return (char *)array->items + array->count++ * item_bytes;
+}
+
+static void tell_tables(struct pprof_file *file)
+{
+	const uint64_t *comments = file->comments.items;
+	struct function *functions = file->functions.items;
+
+	for (size_t i = 0; i < file->comments.count; i++)
+		file->hooks->comment(file->self, string_at(file, comments[i]));
+	file->hooks->span(file->self, file->time_ns, file->duration_ns);
+	for (size_t i = 0; i < file->type_count; i++) {
+		const struct type *type = &file->types[i];
+
+		file->hooks->sample_type(file->self, string_at(file, type->type),
+					 string_at(file, type->unit),
+					 file->default_type != 0 && type->type == file->default_type);
+	}
+	for (size_t i = 0; i < file->functions.count; i++)
+		functions[i].row = file->hooks->function(file->self,
+							 string_at(file, functions[i].name),
+							 string_at(file, functions[i].file),
+							 functions[i].line);
+}
+
+static const char *string_at(const struct pprof_file *file, uint64_t index)
+{
+	const uint32_t *ids = file->string_ids.items;
+
+	return index < file->string_ids.count ? intern_get(&file->strings, ids[index], NULL) : "?";
+}
+
+static bool read_sample(struct pprof_file *file, struct wire_cursor cursor)
+{
+	size_t value_count = 0;
+	struct field field;
+
+	file->stack.count = 0;
+	while (next_field(&cursor, &field)) {
+		if (field.number == 1 && !read_stack(file, &field))
+			return false;
+		if (field.number == 2 && !read_values(file, &field, &value_count))
+			return false;
+	}
+	if (cursor.failed || file->failed || value_count != file->type_count)
+		return false;
+	file->hooks->sample(file->self, &(struct pprof_sample){ file->stack.items, file->stack.count,
+								 file->values });
+	return true;
+}
+
+/* Location ids, packed or one by one. */
+static bool read_stack(struct pprof_file *file, struct field *field)
+{
+	if (field->type == WIRE_VARINT)
+		push_location(file, field->value);
+	while (wire_left(&field->bytes) > 0 && file->stack.count < STACK_MOST)
+		push_location(file, wire_get_varint(&field->bytes));
+	return !field->bytes.failed && !file->failed && file->stack.count < STACK_MOST;
+}
+
+/* All functions of a location, inlined ones first; what is not known is a frame without a name. */
+static void push_location(struct pprof_file *file, uint64_t id)
+{
+	uint32_t index = intern_find(&file->location_ids, &id, sizeof(id));
+	const struct location *location;
+
+	if (index == 0)
+		return;
+	location = (const struct location *)file->locations.items + (index - 1);
+	for (size_t i = 0; i < location->line_count && file->stack.count < STACK_MOST; i++) {
+		const uint64_t *lines = file->lines.items;
+		const struct function *functions = file->functions.items;
+		uint32_t function = intern_find(&file->function_ids, &lines[location->first_line + i],
+						sizeof(*lines));
+		uint32_t *row = add(file, &file->stack, sizeof(*row));
+
+		if (row)
+			*row = function ? functions[function - 1].row : 0;
+	}
+}
+
+static bool read_values(struct pprof_file *file, struct field *field, size_t *count)
+{
+	if (field->type == WIRE_VARINT && *count < TYPES_MOST)
+		file->values[(*count)++] = field->value;
+	while (wire_left(&field->bytes) > 0 && *count < TYPES_MOST)
+		file->values[(*count)++] = wire_get_varint(&field->bytes);
+	return !field->bytes.failed && wire_left(&field->bytes) == 0;
+}
+
+static void release(struct pprof_file *file)
+{
+	intern_release(&file->strings);
+	intern_release(&file->function_ids);
+	intern_release(&file->location_ids);
+	heap_free(file->string_ids.items);
+	heap_free(file->functions.items);
+	heap_free(file->locations.items);
+	heap_free(file->lines.items);
+	heap_free(file->comments.items);
+	heap_free(file->stack.items);
+	heap_free(file);
+}

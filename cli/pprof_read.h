@@ -1,0 +1,28 @@
+/*
+ * pprof_read.h - profile.proto back into facts: as much of it as a table of functions needs.
+ *
+ * Any bytes are survived.  Hooks get comments and sample types first, then every sample.
+ */
+#ifndef PPROF_READ_H
+#define PPROF_READ_H
+
+#include "prof.h"
+
+struct pprof_sample {
+	const uint32_t *functions; /* what the hook `function` answered, leaf first */
+	size_t depth;
+	const uint64_t *values; /* one for each sample type */
+};
+
+struct pprof_hooks {
+	void (*comment)(void *self, const char *text);
+	void (*span)(void *self, uint64_t time_ns, uint64_t duration_ns);
+	void (*sample_type)(void *self, const char *type, const char *unit, bool is_default);
+	uint32_t (*function)(void *self, const char *name, const char *file, uint64_t line);
+	void (*sample)(void *self, const struct pprof_sample *sample);
+};
+
+/* Read a profile, gzipped or not; NULL, or why it cannot be read. tool */
+errmsg pprof_read(const void *bytes, size_t size_bytes, const struct pprof_hooks *hooks, void *self);
+
+#endif
