@@ -30,6 +30,7 @@ enum cpu_clock { CLOCK_CHOICE_AUTO, CLOCK_CHOICE_TICK, CLOCK_CHOICE_PERF, CLOCK_
 struct cpu_thread {
 	/* written by the thread itself, or by the drainer before the thread has met us or after its end */
 	uint64_t sampled_cpu_ns; /* the thread's CPU clock at its last sample */
+	uint64_t begun_cpu_ns; /* and when we met it */
 	_Atomic uint32_t samples;
 	/* written at birth and by the drainer */
 	_Atomic int timer;
@@ -48,7 +49,7 @@ static struct {
 	_Atomic bool stopped;
 	_Atomic int32_t timers_left;
 	uint64_t random; /* drainer's; birth uses the clock */
-	uint64_t gone_samples; /* of threads that are gone; drainer's */
+	uint64_t gone_samples, gone_cpu_ns; /* of threads that are gone; drainer's */
 	uint64_t start_cpu_ns; /* the process's CPU clock when the session began */
 } cpu;
 
@@ -60,6 +61,7 @@ static void cpu_thread_gone(struct thread *thread);
 static bool cpu_tick(const siginfo_t *info, void *context);
 static void cpu_pass(uint64_t time_ns);
 static void cpu_flush(uint64_t time_ns, collector_note *note);
+static uint64_t cpu_remainder(enum metric metric, uint64_t own_ns);
 static void cpu_stop(void);
 static void cpu_drainer_end(void);
 static void cpu_after_fork(void);
@@ -73,6 +75,7 @@ const struct collector_hooks cpu_collector = {
 	.tick = cpu_tick,
 	.pass = cpu_pass,
 	.flush = cpu_flush,
+	.remainder = cpu_remainder,
 	.stop = cpu_stop,
 	.drainer_end = cpu_drainer_end,
 	.after_fork = cpu_after_fork,
@@ -84,6 +87,7 @@ static void perf_open(struct thread *thread);
 static void perf_close(struct cpu_thread *own);
 static void perf_refused(int error);
 static void rearm(struct thread *thread);
+static void timer_drop(struct thread *thread);
 static void last_words(struct thread *thread, uint64_t cpu_ns);
 static bool timer_quota_take(void);
 static uint64_t random_next(void);
@@ -112,6 +116,7 @@ static void cpu_after_fork(void)
 	atomic_store(&cpu.timers_left, quota);
 	atomic_store(&cpu.stopped, false);
 	cpu.gone_samples = 0;
+	cpu.gone_cpu_ns = 0;
 	cpu.start_cpu_ns = os_process_cpu_ns();
 }
 
@@ -128,6 +133,7 @@ static void cpu_thread_begin(struct thread *thread)
 	/* A thread of the session counts from its birth, an older one from here. */
 	if (thread->inherited || (!thread->start && !thread->foreign))
 		os_thread_cpu_of(tid, &own->sampled_cpu_ns);
+	own->begun_cpu_ns = own->sampled_cpu_ns;
 	if (!timer_quota_take() ||
 	    os_timer_create(tid, monotonic, signals_number(), thread_cookie(thread), &timer) != 0) {
 		timer = NO_TIMER;
@@ -140,6 +146,7 @@ static void cpu_thread_begin(struct thread *thread)
 
 static void cpu_thread_end(struct thread *thread)
 {
+	timer_drop(thread);
 	last_words(thread, os_thread_cpu_ns());
 }
 
@@ -149,12 +156,15 @@ static void cpu_thread_gone(struct thread *thread)
 	uint64_t cpu_ns;
 
 	perf_close(own);
+	timer_drop(thread);
 	if (own->has_begun) {
 		if (!os_thread_cpu_of(atomic_load(&thread->tid), &cpu_ns))
 			cpu_ns = own->sampled_cpu_ns;
 		last_words(thread, cpu_ns);
 	}
 	cpu.gone_samples += atomic_exchange(&own->samples, 0);
+	cpu.gone_cpu_ns += own->sampled_cpu_ns - own->begun_cpu_ns;
+	own->begun_cpu_ns = own->sampled_cpu_ns;
 }
 
 static bool cpu_tick(const siginfo_t *info, void *context)
@@ -235,6 +245,22 @@ static void cpu_flush(uint64_t time_ns, collector_note *note)
 								"tick");
 }
 
+/*
+ * What threads use before our first and after our last look at their clocks, in the kernel above all; and
+ * threads that came and went unseen.
+ */
+static uint64_t cpu_remainder(enum metric metric, uint64_t own_ns)
+{
+	uint64_t used_ns = os_process_cpu_ns() - cpu.start_cpu_ns;
+	uint64_t known_ns = cpu.gone_cpu_ns + own_ns;
+
+	if (metric != METRIC_cpu_cpu)
+		return 0;
+	for (struct thread *thread = thread_next(NULL); thread; thread = thread_next(thread))
+		known_ns += own_of(thread)->sampled_cpu_ns - own_of(thread)->begun_cpu_ns;
+	return used_ns > known_ns ? used_ns - known_ns : 0;
+}
+
 static void cpu_stop(void)
 {
 	atomic_store(&cpu.stopped, true);
@@ -297,17 +323,23 @@ static void rearm(struct thread *thread)
 		os_perf_period(perf, jittered(cpu.period_ns, random_next()));
 }
 
+static void timer_drop(struct thread *thread)
+{
+	struct cpu_thread *own = own_of(thread);
+	int timer = own->has_begun ? atomic_exchange(&own->timer, NO_TIMER) : NO_TIMER;
+
+	if (timer == NO_TIMER)
+		return;
+	os_timer_delete(timer);
+	atomic_fetch_add(&cpu.timers_left, 1);
+}
+
 /* What was used since the last sample is not lost, however short the thread was. */
 static void last_words(struct thread *thread, uint64_t cpu_ns)
 {
 	struct cpu_thread *own = own_of(thread);
-	int timer = atomic_exchange(&own->timer, NO_TIMER);
 
 	own->has_begun = false;
-	if (timer != NO_TIMER) {
-		os_timer_delete(timer);
-		atomic_fetch_add(&cpu.timers_left, 1);
-	}
 	if (cpu_ns <= own->sampled_cpu_ns)
 		return;
 	record_put(thread, METRIC_cpu_cpu, os_monotonic_ns(), cpu_ns - own->sampled_cpu_ns,

@@ -24,7 +24,8 @@
 #define THREAD_STACK_BYTES (512 * 1024)
 #define INTERVAL_LEAST_NS UINT64_C(2000000)
 #define INTERVAL_FIRST_NS UINT64_C(20000000)
-#define INTERVAL_MOST_NS UINT64_C(250000000)
+#define INTERVAL_MOST_NS UINT64_C(100000000)
+#define TARGET_SHARE 8 /* of the fullest ring, at a pass: stacks may get deeper at once */
 #define GONE_STEP_NS 20000
 
 enum drain_state { IDLE, STARTING, RUNNING, PARKED, DONE };
@@ -58,6 +59,7 @@ static void note(const char *key, const char *value);
 static void note_costs(void);
 static void park(void);
 static void finish(void);
+static void add_remainders(void);
 
 errmsg drain_begin(const struct drain_settings *settings)
 {
@@ -315,11 +317,10 @@ static void adapt(uint32_t fullest_bytes)
 {
 	uint64_t most = drain.settings.flush_ns < INTERVAL_MOST_NS ? drain.settings.flush_ns
 								   : INTERVAL_MOST_NS;
+	uint64_t wanted = drain.interval_ns * (drain.settings.ring_bytes / TARGET_SHARE) /
+			  (fullest_bytes | 1);
 
-	if (fullest_bytes > drain.settings.ring_bytes / 4)
-		drain.interval_ns /= 2;
-	else if (fullest_bytes < drain.settings.ring_bytes / 16)
-		drain.interval_ns *= 2;
+	drain.interval_ns = wanted < drain.interval_ns * 2 ? wanted : drain.interval_ns * 2;
 	if (drain.interval_ns > most)
 		drain.interval_ns = most;
 	if (drain.interval_ns < INTERVAL_LEAST_NS)
@@ -395,6 +396,7 @@ static void finish(void)
 	bool created;
 
 	pass(true);
+	add_remainders();
 	flush();
 	created = recording_created(drain.recording);
 	log_format(path, sizeof(path), "%s", recording_path(drain.recording));
@@ -407,4 +409,25 @@ static void finish(void)
 	log_divert(0);
 	atomic_store(&drain.state, DONE);
 	os_futex_wake(&drain.state);
+}
+
+/* What was measured for the process as a whole and no thread has recorded: sums are exact. */
+static void add_remainders(void)
+{
+	uint64_t own_ns = drain.earlier_ns + os_thread_cpu_ns();
+	static const struct recording_thread process = {
+		.id = RECORDING_THREAD_PROCESS,
+		.name = "[process]",
+	};
+	struct recording_sample sample = { .thread = process.id, .time_ns = os_monotonic_ns() };
+
+	for (unsigned metric = 0; metric < METRIC_COUNT; metric++) {
+		sample.metric = metric;
+		sample.value = drain.settings.hooks.remainder((enum metric)metric, own_ns);
+		if (!sample.value)
+			continue;
+		sample.node = stack_marker(FRAME_THREAD_EXIT);
+		recording_put_thread(drain.recording, &process);
+		recording_put_sample(drain.recording, &sample);
+	}
 }

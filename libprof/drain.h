@@ -30,6 +30,9 @@ struct drain_hooks {
 	void (*adopted)(struct thread *thread);
 	/* A thread that is dead, or alive at the end: its last words. drainer */
 	void (*gone)(struct thread *thread);
+	/* At the end, after all last words: what of this metric belongs to no thread. own_ns: CPU time of our
+	   own threads. drainer */
+	uint64_t (*remainder)(enum metric metric, uint64_t own_ns);
 	/* The recording is complete and closed: make of it what the user wants. drainer */
 	void (*finish)(const char *path);
 };

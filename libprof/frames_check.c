@@ -9,6 +9,7 @@
  *   - 3.12's distance between _PyCFrame and entry frame is learnt
  *   - the stack is walked with fault-tolerant reads, then with plain ones, and compared, frame by
  *     frame, with PyThreadState_GetFrame, PyFrame_GetBack, _GetCode, _GetLasti
+ *   - owners of frames and beginnings of code, which the API does not show, are as they must be
  *   - the innermost frames' qualified name, file and line, read raw, are compared with the code
  *     object's attributes and PyFrame_GetLineNumber
  *
@@ -25,6 +26,7 @@
 #define DEPTH 64 /* frames that are compared */
 #define NAMED 4 /* of them, by name: those of our own program */
 #define DISTANCE_MAX 4096
+#define BEGINS_MAX 16
 
 static const char program[] =
 	"def inner(check):\n"
@@ -49,6 +51,9 @@ static errmsg run(struct py_object *globals);
 static struct py_object *called_back(struct py_object *self, struct py_object *argument);
 static errmsg compare(void);
 static errmsg learn_distance(void);
+static errmsg compare_kinds(void);
+static bool owner_is(uintptr_t frame, unsigned char least, unsigned char most);
+static int32_t begin_of(const struct frame *found);
 static errmsg compare_frames(const struct frame *found, size_t count, bool cut);
 static errmsg compare_frame(struct py_object *frame, const struct frame *found, bool named);
 static errmsg compare_names(struct py_object *code, const struct frame *found, int line);
@@ -120,6 +125,8 @@ static errmsg compare(void)
 	    walk.interpreter != (uintptr_t)py.PyInterpreterState_Get())
 		return "this CPython's stack frames are not as expected: no stacks";
 	error = compare_frames(state.tolerant, walk.count, result == FRAMES_CUT);
+	if (!error)
+		error = compare_kinds();
 	if (error)
 		return error;
 	if (frames_walk(state.plain, DEPTH, 0, &count, &interpreter) != result ||
@@ -149,6 +156,52 @@ static errmsg learn_distance(void)
 		return "this CPython's entry frame is not as expected: no stacks";
 	frames_layout_set(&learnt);
 	return NULL;
+}
+
+/*
+ * What the public API does not show: who owns each frame of our program, and where code begins.
+ * There may be more entry frames than those of C functions: with an evaluation function of the
+ * program's own (PEP 523; -X perf has one) every call has one.
+ */
+static errmsg compare_kinds(void)
+{
+	static const struct {
+		unsigned char owner;
+		bool called_by_c;
+	} kinds[] = { { 0, false }, { FRAMES_OWNER_GENERATOR, true }, { 0, true }, { 0, false } };
+	struct frames_walk walk = { .layout = frames_layout() };
+	uintptr_t frame;
+	if (!frames_first(&walk, os_read, &frame))
+		return "this CPython's thread state is not as expected: no stacks";
+	for (size_t i = 0; i < PROF_COUNT(kinds); i++) {
+		size_t entries = 0;
+		if (!owner_is(frame, kinds[i].owner, kinds[i].owner))
+			return "this CPython's frames have other owners than expected: no stacks";
+		while (frames_word(os_read, frame + walk.layout->frame_previous, &frame) &&
+		       owner_is(frame, FRAMES_OWNER_ENTRY, FRAMES_OWNER_MAX))
+			entries++;
+		if (kinds[i].called_by_c && !entries)
+			return "this CPython's frames have other owners than expected: no stacks";
+	}
+	/* A function begins with its first instruction, a generator some later */
+	int32_t inner = begin_of(&state.tolerant[0]), generator = begin_of(&state.tolerant[1]);
+	if (inner != 0 || generator < 1 || generator > BEGINS_MAX)
+		return "this CPython's code begins elsewhere than expected: no stacks";
+	return NULL;
+}
+
+static bool owner_is(uintptr_t frame, unsigned char least, unsigned char most)
+{
+	unsigned char owner;
+	return os_read(&owner, frame + frames_layout()->frame_owner, sizeof(owner)) &&
+	       owner >= least && owner <= most;
+}
+
+static int32_t begin_of(const struct frame *found)
+{
+	int32_t begin;
+	uintptr_t from = found->code + frames_layout()->code_firsttraceable;
+	return os_read(&begin, from, sizeof(begin)) ? begin : -1;
 }
 
 static errmsg compare_frames(const struct frame *found, size_t count, bool cut)

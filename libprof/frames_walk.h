@@ -13,10 +13,14 @@
  *   owner 3, 4                                    an entry frame, in the C stack frame of one
  *                                                 activation of the evaluation loop; skipped
  *
- * A thread's own chain is always whole: frames are unlinked before they are cleared, and pushed
- * when they are filled.  The exception is 3.12, whose evaluation loop publishes its _PyCFrame
- * before filling it: frames_walk tests the program counter for that, and here the innermost entry
- * frame must lie where it always lies, and continue where the enclosing _PyCFrame says.
+ * A thread's own chain is whole but for a few instructions: frames are unlinked before they are
+ * cleared, and pushed when they are filled, yet the compiler may order the two stores of a
+ * generator's resumption or yield (current frame, the generator's `previous`) as it likes.  Every
+ * activation of the evaluation loop begins with an entry frame, so a whole chain ends with one, and
+ * one that ends with a Python frame is not sure.  Another exception is 3.12, whose evaluation loop
+ * publishes its _PyCFrame before filling it: frames_walk tests the program counter for that, and
+ * here the innermost entry frame must lie where it always lies, and continue where the enclosing
+ * _PyCFrame says.
  */
 #ifndef FRAMES_WALK_H
 #define FRAMES_WALK_H
@@ -150,6 +154,7 @@ FRAMES_INLINE enum frames_result frames_walk_with(struct frames_walk *walk, fram
 	/* No chain has more than an entry frame, a trampoline and a beginning for each frame */
 	size_t steps = 4 * walk->limit + 64;
 	uintptr_t frame, previous;
+	bool whole = true;
 	if (!frames_first(walk, read, &frame))
 		return FRAMES_UNSURE;
 	while (frame && !walk->cut) {
@@ -163,10 +168,13 @@ FRAMES_INLINE enum frames_result frames_walk_with(struct frames_walk *walk, fram
 				    frames_take(walk, read, frame, owner);
 		if (!sure)
 			return FRAMES_UNSURE;
+		whole = owner >= FRAMES_OWNER_ENTRY;
 		frame = previous;
 	}
 	if (walk->cut)
 		return FRAMES_CUT;
+	if (!whole)
+		return FRAMES_UNSURE;
 	return walk->count ? FRAMES_OK : FRAMES_NONE;
 }
 

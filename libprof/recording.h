@@ -40,6 +40,9 @@ struct recording_function {
 	enum recording_function_kind kind;
 };
 
+/* Id of what belongs to the process and to none of its threads. */
+#define RECORDING_THREAD_PROCESS UINT32_MAX
+
 struct recording_thread {
 	uint32_t id; /* serial number within the session, from 1 */
 	uint64_t tid;

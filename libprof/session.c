@@ -14,6 +14,7 @@
 
 #include "audit.h"
 #include "drain.h"
+#include "interpreters.h"
 #include "place.h"
 #include "python.h"
 #include "registry.h"
@@ -39,7 +40,7 @@ static struct {
 	_Atomic uint32_t forking; /* threads between fork's prepare and parent handlers */
 	struct thread *calibrating; /* its own signals are not the program's for a moment */
 	bool is_forking_watched;
-	bool has_subinterpreters;
+	bool hears_events; /* there are sub-interpreters: the audit hook stays linked */
 	uint32_t collectors; /* mask of those that run */
 	uint64_t tick_cost_ns; /* of the kernel, for one delivered signal */
 } session;
@@ -52,8 +53,6 @@ static errmsg start_collectors(void);
 static void calibrate(void);
 static errmsg begin(void);
 static void adopt_main(void);
-static void meet_interpreter(void);
-static void forget_interpreter(void);
 static void ending(void);
 static bool end_begins(void);
 static void end(uint64_t timeout_ns, bool may_start);
@@ -71,6 +70,7 @@ static void drainer_pass(uint64_t time_ns);
 static void drainer_flush(uint64_t time_ns, collector_note *note);
 static void drainer_adopted(struct thread *thread);
 static void drainer_gone(struct thread *thread);
+static uint64_t drainer_remainder(enum metric metric, uint64_t own_ns);
 
 /* Each hook of each collector that runs, in order of rows. */
 #define EACH_HOOK(hook, ...)                                                          \
@@ -110,10 +110,10 @@ static int event(const char *name, struct py_object *arguments, void *data)
 		start();
 	else if (state != RUNNING || !session_ours())
 		return 0;
-	else if (strcmp(name, "cpython.PyInterpreterState_Clear") == 0)
-		forget_interpreter();
-	else if (session.has_subinterpreters)
-		meet_interpreter();
+	else if (strcmp(name, "cpython.PyInterpreterState_Clear") != 0)
+		interpreters_meet();
+	else if (!interpreters_forget())
+		end(option_number(OPTION_EXIT_WAIT), true);
 	return 0;
 }
 
@@ -166,11 +166,10 @@ static errmsg start_measuring(void)
 	if (!error)
 		error = frames_check();
 	if (!error)
-		error = symbol_watch();
+		error = interpreters_meet();
 	if (error)
 		return error;
 	record_limit(depth);
-	atomic_store(&record_gate.interpreters[0], (uintptr_t)py.PyInterpreterState_Main());
 	error = threads_start(place_ring_bytes(record_bytes(depth)), thread_ending);
 	if (!error)
 		error = signals_start((int)option_number(OPTION_SIGNAL), &hooks);
@@ -210,6 +209,7 @@ static errmsg begin(void)
 			.flush = drainer_flush,
 			.adopted = drainer_adopted,
 			.gone = drainer_gone,
+			.remainder = drainer_remainder,
 			.finish = place_export,
 		},
 	};
@@ -266,48 +266,6 @@ static void calibrate(void)
 		os_tgkill(os_gettid(), signals_number());
 	session.tick_cost_ns = (os_thread_cpu_ns() - begun_ns) / CALIBRATIONS;
 	session.calibrating = NULL;
-}
-
-/* ---- interpreters other than main ---- */
-
-static void meet_interpreter(void)
-{
-	uintptr_t interpreter;
-
-	if (!py._PyThreadState_GetCurrent())
-		return;
-	interpreter = (uintptr_t)py.PyInterpreterState_Get();
-	for (unsigned i = 0; i < RECORD_INTERPRETERS; i++) {
-		uintptr_t known = atomic_load(&record_gate.interpreters[i]);
-
-		if (known == interpreter)
-			return;
-	}
-	if (symbol_watch() != NULL)
-		return; /* no slot for a watcher: its samples stay [unknown], and are counted */
-	for (unsigned i = 0; i < RECORD_INTERPRETERS; i++) {
-		uintptr_t none = 0;
-
-		if (atomic_compare_exchange_strong(&record_gate.interpreters[i], &none, interpreter))
-			return;
-	}
-}
-
-/* Raised for each interpreter that ends, main last. */
-static void forget_interpreter(void)
-{
-	struct py_interpreter *interpreter = py.PyInterpreterState_Get();
-
-	if (interpreter == py.PyInterpreterState_Main()) {
-		end(option_number(OPTION_EXIT_WAIT), true);
-		return;
-	}
-	for (unsigned i = 0; i < RECORD_INTERPRETERS; i++) {
-		uintptr_t known = (uintptr_t)interpreter;
-
-		if (atomic_compare_exchange_strong(&record_gate.interpreters[i], &known, 0))
-			symbol_unwatch();
-	}
 }
 
 /* ---- the way out ---- */
@@ -478,7 +436,7 @@ static int pending(void *unused)
 	if (what & PENDING_DRAINER && !atomic_load(&session.forking))
 		drain_start();
 	if (what & PENDING_AUDIT) {
-		session.has_subinterpreters = true;
+		session.hears_events = true;
 		audit_link();
 	}
 	if (what & PENDING_NAMES)
@@ -580,8 +538,7 @@ static void drainer_flush(uint64_t time_ns, collector_note *note)
 		signal_given_up = true;
 		thread_lose(NULL, LOSS_signal_taken);
 	}
-	/* New interpreters go to the head of the runtime's list; main is its last. */
-	if (!session.has_subinterpreters && py.PyInterpreterState_Head() != py.PyInterpreterState_Main())
+	if (!session.hears_events && interpreters_several())
 		ask_python(PENDING_AUDIT);
 }
 
@@ -593,4 +550,15 @@ static void drainer_adopted(struct thread *thread)
 static void drainer_gone(struct thread *thread)
 {
 	EACH_HOOK(thread_gone, thread);
+}
+
+static uint64_t drainer_remainder(enum metric metric, uint64_t own_ns)
+{
+	uint64_t sum = 0;
+
+	for (unsigned row = 0; row < COLLECTOR_COUNT; row++) {
+		if (session.collectors >> row & 1 && registry_collectors[row].hooks->remainder)
+			sum += registry_collectors[row].hooks->remainder(metric, own_ns);
+	}
+	return sum;
 }

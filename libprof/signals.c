@@ -10,15 +10,13 @@
  *
  * The program's handler runs with the very mask it would have had, our signal's bit included: ticks wait
  * meanwhile, and a siglongjmp out of it restores the right mask.
- *
- * The disposition is written under a lock with all signals blocked, into the slot that is not current;
- * readers, handlers among them, take the current slot and look whether it still is.
  */
 #include "signals.h"
 
 #include "log.h"
 #include "os.h"
 #include "real.h"
+#include "signals_action.h"
 #include "signals_state.h"
 #include "text.h"
 
@@ -32,29 +30,13 @@ typedef void signals_function(int, siginfo_t *, void *);
 
 enum held { HELD_NONE, HELD_BUSY, HELD_READY };
 
-/* A disposition; mask bits as the kernel has them. */
-struct signals_action {
-	uintptr_t handler;
-	int flags;
-	uint64_t mask;
-};
-
 static struct {
 	_Atomic int signo; /* release by start; 0: every call passes through */
 	_Atomic bool lost; /* taken from us by a raw system call for the second time */
 	bool retaken; /* drainer */
 	const struct signals_hooks *hooks;
 
-	/* the virtual disposition: slots[version % 2] */
-	_Atomic bool locked;
-	_Atomic uint32_t version;
-	_Atomic uint32_t reset_version; /* this version was SA_RESETHAND, and has been delivered */
 	_Atomic uint32_t era; /* how often it was set to "ignore", which drops what is pending */
-	struct {
-		_Atomic uintptr_t handler;
-		_Atomic int flags;
-		_Atomic uint64_t mask;
-	} slots[2];
 
 	/* one signal sent to the process while the thread that got it had it virtually blocked */
 	_Atomic uint32_t held; /* enum held; READY is a release of held_info */
@@ -65,36 +47,27 @@ static struct {
 static void signals_handler(int signo, siginfo_t *info, void *context);
 static void signals_hold(struct signals_thread *self, const siginfo_t *info);
 static void signals_pass_on(void);
+static bool signals_is_wake(const siginfo_t *info);
 static void signals_deliver(struct signals_thread *self, siginfo_t *info, ucontext_t *context);
 static void signals_die(const siginfo_t *info);
 static void signals_requeue(const siginfo_t *info);
 static bool signals_pending_own(const struct signals_thread *self);
-static uint32_t signals_action_read(struct signals_action *action);
-static bool signals_action_take(struct signals_action *action);
-static void signals_action_write(const struct signals_action *action);
 static void signals_install(void);
 static bool signals_ignored(uintptr_t handler);
-static uint64_t signals_lock(void);
-static void signals_unlock(uint64_t mask);
 
 errmsg signals_start(int signo, const struct signals_hooks *hooks)
 {
 	int current = atomic_load_explicit(&signals.signo, memory_order_acquire);
-	struct sigaction found;
 	struct signals_thread *self;
+	struct sigaction found;
 
 	real_load();
 	if (current && current != signo)
 		return "another signal is held already";
 	if (!current) {
-		struct signals_action action;
-
 		if (os_sigaction(signo, NULL, &found) != 0)
 			return "the kernel does not know the signal";
-		action.handler = (uintptr_t)found.sa_handler;
-		action.flags = found.sa_flags;
-		memcpy(&action.mask, &found.sa_mask, sizeof(action.mask));
-		signals_action_write(&action);
+		signals_action_write(&found);
 	}
 	signals.hooks = hooks;
 	signals.retaken = false;
@@ -111,7 +84,6 @@ void signals_stop(void)
 {
 	int signo = signals_number();
 	struct signals_thread *self;
-	struct signals_action action;
 	struct sigaction act;
 	uint64_t bit = signals_bit();
 
@@ -123,11 +95,7 @@ void signals_stop(void)
 		signals_release(self);
 		atomic_store_explicit(&self->blocked, false, memory_order_relaxed);
 	}
-	signals_action_read(&action);
-	memset(&act, 0, sizeof(act));
-	act.sa_handler = (sighandler_t)action.handler;
-	act.sa_flags = action.flags;
-	memcpy(&act.sa_mask, &action.mask, sizeof(action.mask));
+	signals_disposition(NULL, &act);
 	os_sigaction(signo, &act, NULL);
 	atomic_store_explicit(&signals.signo, 0, memory_order_release);
 }
@@ -164,7 +132,6 @@ bool signals_inherited(const pthread_attr_t *attr)
 
 bool signals_check(void)
 {
-	struct signals_action action;
 	struct sigaction found;
 	int signo = signals_number();
 	char name[16];
@@ -181,15 +148,12 @@ bool signals_check(void)
 		return false;
 	}
 	signals.retaken = true;
-	action.handler = (uintptr_t)found.sa_handler;
-	action.flags = found.sa_flags;
-	memcpy(&action.mask, &found.sa_mask, sizeof(action.mask));
 
-	uint64_t mask = signals_lock();
+	uint64_t mask = signals_action_lock();
 
-	signals_action_write(&action);
+	signals_action_write(&found);
 	signals_install();
-	signals_unlock(mask);
+	signals_action_unlock(mask);
 	log_line("SIG%s was taken from us, past libc: taken back, what is not ours is passed on", name);
 	return true;
 }
@@ -229,7 +193,7 @@ void signals_after_fork(void)
 {
 	struct signals_thread *self = signals_number() ? signals.hooks->self() : NULL;
 
-	atomic_store_explicit(&signals.locked, false, memory_order_relaxed);
+	signals_action_after_fork();
 	atomic_store_explicit(&signals.held, HELD_NONE, memory_order_relaxed);
 	for (unsigned i = 0; i < WAITERS; i++)
 		atomic_store_explicit(&signals.waiters[i], 0, memory_order_relaxed);
@@ -274,20 +238,13 @@ bool signals_handled(void)
 
 void signals_disposition(const struct sigaction *act, struct sigaction *old)
 {
-	struct signals_action before, after = { 0, 0, 0 };
-	uint64_t mask;
+	struct signals_action before;
+	uint64_t mask = signals_action_lock();
 
-	if (act) {
-		after.handler = (uintptr_t)act->sa_handler;
-		after.flags = act->sa_flags;
-		memcpy(&after.mask, &act->sa_mask, sizeof(after.mask));
-		after.mask &= ~(UINT64_C(1) << (SIGKILL - 1) | UINT64_C(1) << (SIGSTOP - 1));
-	}
-	mask = signals_lock();
 	signals_action_read(&before);
 	if (act) {
-		signals_action_write(&after);
-		if (signals_ignored(after.handler)) {
+		signals_action_write(act);
+		if (signals_ignored((uintptr_t)act->sa_handler)) {
 			uint32_t ready = HELD_READY;
 
 			atomic_fetch_add_explicit(&signals.era, 1, memory_order_relaxed);
@@ -295,7 +252,7 @@ void signals_disposition(const struct sigaction *act, struct sigaction *old)
 		}
 		signals_install();
 	}
-	signals_unlock(mask);
+	signals_action_unlock(mask);
 	if (old) {
 		memset(old, 0, sizeof(*old));
 		old->sa_handler = (sighandler_t)before.handler;
@@ -357,6 +314,10 @@ bool signals_tick(const siginfo_t *info)
 	/* No frame was interrupted, and there is no context: a program counter of 0 says so. */
 	static ucontext_t nowhere;
 
+	if (signals_is_wake(info)) {
+		signals_release(signals.hooks->self());
+		return true;
+	}
 	return signals.hooks->tick(info, &nowhere);
 }
 
@@ -376,6 +337,8 @@ static void signals_handler(int signo, siginfo_t *info, void *context)
 			signals_release(self);
 		return;
 	}
+	if (signals_is_wake(info))
+		return; /* no longer waiting */
 	self = signals.hooks->self();
 	if (self && atomic_load_explicit(&self->blocked, memory_order_relaxed))
 		signals_hold(self, info);
@@ -405,27 +368,30 @@ static void signals_hold(struct signals_thread *self, const siginfo_t *info)
 	signals_pass_on();
 }
 
-/* To a thread in sigwait. It enters the list before it looks at `held`; here it is the other way round. */
+/*
+ * To the threads in sigwait, the first of which takes it. They enter the list before they look at `held`;
+ * here it is the other way round. The kernel lets nobody forge another thread's kill, so it is a wake
+ * that is sent, and the signal itself stays where it is.
+ */
 static void signals_pass_on(void)
 {
-	int signo = signals_number();
+	siginfo_t wake;
 
+	memset(&wake, 0, sizeof(wake));
+	wake.si_code = SI_QUEUE;
+	wake.si_value.sival_ptr = &signals;
 	for (unsigned i = 0; i < WAITERS; i++) {
 		pid_t tid = atomic_load(&signals.waiters[i]);
-		uint32_t ready = HELD_READY;
 
-		if (!tid)
-			continue;
-		if (!atomic_compare_exchange_strong(&signals.held, &ready, HELD_BUSY))
-			return;
-		if (os_tgqueue(tid, signo, &signals.held_info) == 0) {
-			atomic_store(&signals.held, HELD_NONE);
-			return;
-		}
-		/* Cancelled while it waited: its thread is gone. */
-		atomic_compare_exchange_strong(&signals.waiters[i], &tid, 0);
-		atomic_store(&signals.held, HELD_READY);
+		/* Refused: cancelled while it waited, its thread is gone. */
+		if (tid && os_tgqueue(tid, signals_number(), &wake) != 0)
+			atomic_compare_exchange_strong(&signals.waiters[i], &tid, 0);
 	}
+}
+
+static bool signals_is_wake(const siginfo_t *info)
+{
+	return info->si_code == SI_QUEUE && info->si_value.sival_ptr == &signals;
 }
 
 /*
@@ -452,11 +418,15 @@ static void signals_deliver(struct signals_thread *self, siginfo_t *info, uconte
 		((signals_function *)action.handler)(signals_number(), info, context);
 	else
 		((sighandler_t)action.handler)(signals_number());
-	if (self && !is_waiting && (*return_mask & bit)) {
-		/* The handler asked to return with our signal blocked. */
+	if (!self)
+		return;
+	/* What the handler did to the mask ends with it, but for what it wrote into its context. */
+	atomic_store_explicit(&self->blocked, !is_waiting && (*return_mask & bit),
+			      memory_order_relaxed);
+	if (!is_waiting)
 		*return_mask &= ~bit;
-		atomic_store_explicit(&self->blocked, true, memory_order_relaxed);
-	}
+	if (!atomic_load_explicit(&self->blocked, memory_order_relaxed) && signals_pending(self))
+		signals_release(self);
 }
 
 /* The default action, by the kernel itself, when the handler returns. */
@@ -482,53 +452,7 @@ static bool signals_pending_own(const struct signals_thread *self)
 		       atomic_load_explicit(&signals.era, memory_order_relaxed);
 }
 
-/* ---- the virtual disposition ---- */
-
-/* Returns the version that was read. */
-static uint32_t signals_action_read(struct signals_action *action)
-{
-	uint32_t version;
-
-	do {
-		version = atomic_load_explicit(&signals.version, memory_order_acquire);
-		action->handler = atomic_load_explicit(&signals.slots[version % 2].handler,
-						       memory_order_relaxed);
-		action->flags = atomic_load_explicit(&signals.slots[version % 2].flags,
-						     memory_order_relaxed);
-		action->mask = atomic_load_explicit(&signals.slots[version % 2].mask,
-						    memory_order_relaxed);
-		/* Partner: the fence in signals_action_write. */
-		atomic_thread_fence(memory_order_acquire);
-	} while (atomic_load_explicit(&signals.version, memory_order_relaxed) != version);
-	if (version && atomic_load(&signals.reset_version) == version)
-		action->handler = (uintptr_t)SIG_DFL;
-	return version;
-}
-
-/* For one delivery; false: there is no handler. */
-static bool signals_action_take(struct signals_action *action)
-{
-	uint32_t version = signals_action_read(action);
-
-	if (action->handler == (uintptr_t)SIG_DFL || action->handler == (uintptr_t)SIG_IGN)
-		return false;
-	if ((action->flags & (int)SA_RESETHAND) &&
-	    atomic_exchange(&signals.reset_version, version) == version)
-		action->handler = (uintptr_t)SIG_DFL;
-	return action->handler != (uintptr_t)SIG_DFL;
-}
-
-/* Under the lock, or before anyone reads. */
-static void signals_action_write(const struct signals_action *action)
-{
-	uint32_t next = atomic_load_explicit(&signals.version, memory_order_relaxed) + 1;
-
-	atomic_thread_fence(memory_order_release);
-	atomic_store_explicit(&signals.slots[next % 2].handler, action->handler, memory_order_relaxed);
-	atomic_store_explicit(&signals.slots[next % 2].flags, action->flags, memory_order_relaxed);
-	atomic_store_explicit(&signals.slots[next % 2].mask, action->mask, memory_order_relaxed);
-	atomic_store_explicit(&signals.version, next, memory_order_release);
-}
+/* ---- the kernel's disposition ---- */
 
 /*
  * SA_RESTART is the program's where it has a handler: it may count on EINTR. Our own ticks do not care:
@@ -562,22 +486,4 @@ static bool signals_ignored(uintptr_t handler)
 
 	return handler == (uintptr_t)SIG_IGN ||
 	       (handler == (uintptr_t)SIG_DFL && (signo == SIGURG || signo == SIGWINCH));
-}
-
-/* With all signals blocked, so that no handler on this thread can want the lock; returns the mask. */
-static uint64_t signals_lock(void)
-{
-	const uint64_t all = UINT64_MAX;
-	uint64_t mask = 0;
-
-	os_sigmask(SIG_SETMASK, &all, &mask);
-	while (atomic_exchange_explicit(&signals.locked, true, memory_order_acquire))
-		;
-	return mask;
-}
-
-static void signals_unlock(uint64_t mask)
-{
-	atomic_store_explicit(&signals.locked, false, memory_order_release);
-	os_sigmask(SIG_SETMASK, &mask, NULL);
 }

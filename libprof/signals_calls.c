@@ -41,6 +41,7 @@ static int call_mask(struct signals_thread *self, int how, const sigset_t *set, 
 static int call_mask_one(int how, int signo);
 static int call_suspend_without(int sig_or_mask, bool is_signo);
 static int call_wait(const sigset_t *set, siginfo_t *info, const struct timespec *timeout);
+static bool call_pending(void);
 static void call_time_left(struct timespec *left, uint64_t end_ns);
 static struct wait call_begin(const sigset_t *mask);
 static void call_end(const struct wait *wait);
@@ -205,8 +206,7 @@ PROF_EXPORT int sigpending(sigset_t *set)
 
 	if (!self || result != 0)
 		return result;
-	/* What the kernel has is a tick that waits for a handler to end, or will be seen by us first. */
-	if (signals_pending(self))
+	if (signals_pending(self) || (sigismember(set, signals_number()) == 1 && call_pending()))
 		sigaddset(set, signals_number());
 	else
 		sigdelset(set, signals_number());
@@ -428,6 +428,25 @@ static int call_wait(const sigset_t *set, siginfo_t *info, const struct timespec
 	if (result > 0 && info)
 		*info = taken;
 	return result;
+}
+
+/*
+ * The kernel has our signal pending, because a handler blocks it there. A tick is taken; the
+ * program's is put back.
+ */
+static bool call_pending(void)
+{
+	const struct timespec at_once = { 0, 0 };
+	siginfo_t info;
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, signals_number());
+	if (real_get()->sigtimedwait(&set, &info, &at_once) != signals_number() || signals_tick(&info))
+		return false;
+	if (os_tgqueue(os_gettid(), signals_number(), &info) != 0)
+		os_tgkill(os_gettid(), signals_number());
+	return true;
 }
 
 /* None left: a wait of no length still takes what is pending. */

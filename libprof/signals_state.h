@@ -21,10 +21,11 @@ void signals_release(struct signals_thread *self);
 bool signals_handled(void);
 /* Our signal as a kernel mask bit. any */
 uint64_t signals_bit(void);
-/* The calling thread waits for our signal (sigwait): process-wide arrivals are passed on to it. any */
+/* The calling thread waits for our signal (sigwait): what arrives for the process wakes it. any */
 void signals_wait_begin(void);
 void signals_wait_end(void);
-/* Is what sigwait took from the kernel our tick? Then it has been taken. any */
+/* Is what sigwait took from the kernel our tick, or our wake? Then it has been taken; what is held for
+   the process is the kernel's, for this thread. any */
 bool signals_tick(const siginfo_t *info);
 
 #endif

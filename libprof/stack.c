@@ -96,6 +96,12 @@ void stack_add(struct thread *thread, const struct record *record)
 	recording_put_sample(stacks.recording, &sample);
 }
 
+uint32_t stack_marker(enum frame_marker marker)
+{
+	cache_renew();
+	return recording_put_node(stacks.recording, 0, marker_find(marker).frame);
+}
+
 bool stack_any(void)
 {
 	return stacks.any;

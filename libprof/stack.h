@@ -15,6 +15,8 @@
 void stack_begin(struct recording *recording);
 /* Understand one record of a thread and append it to the recording. drainer */
 void stack_add(struct thread *thread, const struct record *record);
+/* The stack that is one marker; 0: no memory. drainer */
+uint32_t stack_marker(enum frame_marker marker);
 /* Has a Python stack been added since stack_begin? Markers alone are no profile. drainer */
 bool stack_any(void);
 /* Give the caches back. drainer */
