@@ -50,12 +50,12 @@ $(O)/jemalloc.o: libprof/jemalloc.sh
 $(O)/%.o: %.c
 	@mkdir -p $(@D)
 	$(COMPILE) $(LIBRARY_FLAGS) -c -o $@ $<
-
 # What a directory of tests shares is every file that is not itself a test.  A test that defines
 # __wrap_NAME gets its own NAME: ld --wrap.
 SHARED = $(patsubst %.c,$(O)/%.o,$(filter-out $(1)/test_%,$(wildcard $(1)/*.c)))
 WRAPS = $(shell sed -n 's/.*\<__wrap_\([a-z0-9_]*\).*/-Wl,--wrap=\1/p' $< | sort -u)
-LINK_TEST = $(COMPILE) -MF $@.d -o $@ $(filter %.c %.o,$^) $(WRAPS) -lcriterion
+LINK_TEST = $(COMPILE) -MF $@.d -o $@ $(filter %.c %.o,$^) $(WRAPS) \
+	$(if $(filter thread,$(SAN)),-Itests/tools/plain,-lcriterion)
 $(B)/tests/unit/%: tests/unit/%.c $(call SHARED,tests/unit) $(B)/libprof.a
 	@mkdir -p $(@D)
 	$(LINK_TEST) $(B)/libprof.a $(ZLIB)
@@ -84,8 +84,8 @@ pythons: $(B)/tests/enter ; sh tests/install pythons && sh tests/pythons fetch &
 demo: ; sh tests/demo
 bench: tests ; bench/run
 fuzz: ; $(MAKE) B=build/fuzz SAN=fuzzer-no-link,address CC=clang fuzz-run
-fuzz-run: $(FUZZ) ; set -e; for fuzz in $^; do mkdir -p $$fuzz.corpus; \
-	$$fuzz -max_total_time=$(FUZZ_SECONDS) -timeout=10 -artifact_prefix=$$fuzz- $$fuzz.corpus; done
+fuzz-run: $(FUZZ) ; set -e; for fuzz in $^; do echo $$fuzz; mkdir -p $$fuzz.corpus; $$fuzz -verbosity=0 \
+	-max_total_time=$(FUZZ_SECONDS) -timeout=10 -artifact_prefix=$$fuzz- $$fuzz.corpus; done
 install: all man
 	install -D -m 755 $(B)/libmonprof.so $(ROOT)/lib/libmonprof.so
 	install -D -m 755 $(B)/monprof $(ROOT)/bin/monprof

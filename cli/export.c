@@ -16,7 +16,8 @@
 
 enum export_flag { EXPORT_FORMAT, EXPORT_OUT, EXPORT_LINES };
 
-struct export {
+struct export
+{
 	uint64_t formats; /* bits by row of exporters.def */
 	const char *out; /* NULL: beside each recording */
 };
@@ -127,8 +128,8 @@ static int write_profile(const struct export *export, const struct profile *prof
 	if (measurement == 0)
 		return cli_fail(file, "there is no sample in it");
 	if (export->out && only_format(export) && output_measurement(profile, measurement) == 0) {
-		errmsg error = output_write_file(profile, only_format(export), measurement,
-						 export->out);
+		errmsg error =
+			output_write_file(profile, only_format(export), measurement, export->out);
 
 		if (error)
 			return cli_fail(export->out, error);
@@ -141,8 +142,13 @@ static int write_profile(const struct export *export, const struct profile *prof
 	base = export->out ? heap_strdup(export->out) : base_name(file);
 	if (!base)
 		return cli_fail(file, "no memory");
-	failed = output_write(profile, cli_exporters, export->formats, base, session, report_file,
-			      NULL);
+	failed = output_write(profile, &(struct output_files){
+					       .exporters = cli_exporters,
+					       .mask = export->formats,
+					       .base = base,
+					       .session = session,
+					       .report = report_file,
+				       });
 	heap_free(base);
 	return failed ? CLI_FAILED : CLI_GOOD;
 }

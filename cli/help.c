@@ -7,6 +7,8 @@
 #include <string.h>
 #include <strings.h>
 
+#define WRAP_COLUMNS 74
+
 struct collector_row {
 	const char *name, *help;
 };
@@ -20,10 +22,11 @@ static const struct collector_row collectors[] = {
 static int help_one(const char *name);
 static void help_all(void);
 static void show_option(enum option_id id);
+static void print_wrapped(const char *text);
 static const char *kind(const struct option *row);
 static const char *limits(const struct option *row, char *buffer, size_t size_bytes);
 static void show_mdoc(void);
-static void mdoc_text(const char *text);
+static void mdoc_text(const char *lead, const char *text);
 static void show_markdown(void);
 static void markdown_text(const char *text);
 
@@ -78,9 +81,26 @@ static void show_option(enum option_id id)
 	const struct option *row = option_row(id);
 	char flag[64], words[256];
 
-	printf("  MONPROF_%s=%s\n    %s\n", row->name, row->preset, row->help);
+	printf("  MONPROF_%s=%s\n", row->name, row->preset);
+	print_wrapped(row->help);
 	printf("    %s; %s\n", limits(row, words, sizeof(words)),
 	       cli_option_name(id, flag, sizeof(flag)));
+}
+
+/* Indented, broken at spaces. */
+static void print_wrapped(const char *text)
+{
+	while (strlen(text) > WRAP_COLUMNS) {
+		size_t n = WRAP_COLUMNS;
+
+		while (n > 0 && text[n] != ' ')
+			n--;
+		if (n == 0)
+			break;
+		printf("    %.*s\n", (int)n, text);
+		text += n + 1;
+	}
+	printf("    %s\n", text);
 }
 
 static const char *kind(const struct option *row)
@@ -104,11 +124,13 @@ static const char *limits(const struct option *row, char *buffer, size_t size_by
 {
 	int n = snprintf(buffer, size_bytes, "%s", kind(row));
 	const char *dots = strstr(row->limits, "..");
+	const char *given;
 	char word[64];
 
 	if (row->type == OPTION_TYPE_CHOICE || row->type == OPTION_TYPE_LIST) {
-		for (unsigned i = 0; option_word(row, i, word, sizeof(word)); i++)
-			n += snprintf(buffer + n, size_bytes - (size_t)n, "%s%s", i ? ", " : " ", word);
+		for (unsigned i = 0; (given = option_word(row, i, word, sizeof(word))) != NULL; i++)
+			n += snprintf(buffer + n, size_bytes - (size_t)n, "%s%s", i ? ", " : " ",
+				      given);
 	} else if (dots) {
 		n += snprintf(buffer + n, size_bytes - (size_t)n, " from %.*s to %s",
 			      (int)(dots - row->limits), row->limits, dots + 2);
@@ -127,27 +149,29 @@ static void show_mdoc(void)
 		const struct option *row = option_row((enum option_id)id);
 
 		printf(".It Ev MONPROF_%s Ns = Ns Ar %s\n", row->name, row->preset);
-		mdoc_text(row->help);
-		printf(".br\n");
-		mdoc_text(limits(row, words, sizeof(words)));
+		mdoc_text("", row->help);
+		mdoc_text("Value: ", limits(row, words, sizeof(words)));
 	}
 	puts(".El\n.Ss Collectors\n.Bl -tag -width Ds");
 	for (size_t i = 0; i < PROF_COUNT(collectors); i++) {
 		printf(".It Cm %s\n", collectors[i].name);
-		mdoc_text(collectors[i].help);
+		mdoc_text("", collectors[i].help);
 	}
 	puts(".El\n.Ss Formats\n.Bl -tag -width Ds");
 	for (const struct exporter *row = cli_exporters; row->name; row++) {
 		printf(".It Cm %s Pq Pa %s\n", row->name, row->suffix);
-		mdoc_text(row->help);
+		mdoc_text("Writes ", row->help);
 	}
 	puts(".El");
 }
 
-/* One line of text: a dot or quote at its start is not a macro, a backslash not an escape. */
-static void mdoc_text(const char *text)
+/* A sentence on its line: a dot or quote at its start is not a macro, a backslash not an escape. */
+static void mdoc_text(const char *lead, const char *text)
 {
-	if (*text == '.' || *text == '\'')
+	fputs(lead, stdout);
+	if (*lead == '\0' && *text >= 'a' && *text <= 'z')
+		putchar(*text++ - 'a' + 'A');
+	else if (*lead == '\0' && (*text == '.' || *text == '\''))
 		fputs("\\&", stdout);
 	for (; *text != '\0'; text++) {
 		if (*text == '\\')

@@ -112,8 +112,8 @@ static int help(int argc, char **argv)
 	fputs("usage:\n", to);
 	for (size_t i = 0; i < PROF_COUNT(commands); i++)
 		if (commands[i].help)
-			fprintf(to, "  monprof %-6s %-30s %s\n", commands[i].name, commands[i].arguments,
-				commands[i].help);
+			fprintf(to, "  monprof %-6s %-30s %s\n", commands[i].name,
+				commands[i].arguments, commands[i].help);
 	return argc ? cli_finish() : CLI_GOOD;
 }
 

@@ -23,14 +23,16 @@
 #define STACK_MOST ((size_t)1 << 16)
 #define TYPES_MOST 64
 
-enum { SAMPLE_TYPE = 1, SAMPLE, LOCATION = 4, FUNCTION, STRING, TIME = 9, DURATION, COMMENT = 13,
-       DEFAULT_TYPE };
-
-struct field {
-	uint32_t number;
-	enum wire_type type;
-	uint64_t value;
-	struct wire_cursor bytes;
+enum {
+	SAMPLE_TYPE = 1,
+	SAMPLE,
+	LOCATION = 4,
+	FUNCTION,
+	STRING,
+	TIME = 9,
+	DURATION,
+	COMMENT = 13,
+	DEFAULT_TYPE
 };
 
 /* An array that grows by whole items. */
@@ -72,8 +74,7 @@ struct pprof_file {
 static errmsg unpack(const void *bytes, size_t size_bytes, struct wire_buffer *plain);
 static errmsg inflate_all(z_stream *stream, struct wire_buffer *plain);
 static errmsg read_plain(struct pprof_file *file, const void *bytes, size_t size_bytes);
-static bool next_field(struct wire_cursor *cursor, struct field *field);
-static void read_table(struct pprof_file *file, struct field *field);
+static void read_table(struct pprof_file *file, struct wire_field *field);
 static void read_type(struct pprof_file *file, struct wire_cursor cursor);
 static void read_string(struct pprof_file *file, const struct wire_cursor *cursor);
 static void read_function(struct pprof_file *file, struct wire_cursor cursor);
@@ -84,9 +85,9 @@ static void *add(struct pprof_file *file, struct array *array, size_t item_bytes
 static void tell_tables(struct pprof_file *file);
 static const char *string_at(const struct pprof_file *file, uint64_t index);
 static bool read_sample(struct pprof_file *file, struct wire_cursor cursor);
-static bool read_stack(struct pprof_file *file, struct field *field);
+static bool read_stack(struct pprof_file *file, struct wire_field *field);
 static void push_location(struct pprof_file *file, uint64_t id);
-static bool read_values(struct pprof_file *file, struct field *field, size_t *count);
+static bool read_values(struct pprof_file *file, struct wire_field *field, size_t *count);
 static void release(struct pprof_file *file);
 
 static const char damaged[] = "not a profile that pprof would read";
@@ -152,9 +153,9 @@ static errmsg inflate_all(z_stream *stream, struct wire_buffer *plain)
 static errmsg read_plain(struct pprof_file *file, const void *bytes, size_t size_bytes)
 {
 	struct wire_cursor cursor = wire_cursor(bytes, size_bytes);
-	struct field field;
+	struct wire_field field;
 
-	while (next_field(&cursor, &field))
+	while (wire_next_field(&cursor, &field))
 		read_table(file, &field);
 	if (file->failed)
 		return "no memory";
@@ -162,46 +163,13 @@ static errmsg read_plain(struct pprof_file *file, const void *bytes, size_t size
 		return damaged;
 	tell_tables(file);
 	cursor = wire_cursor(bytes, size_bytes);
-	while (next_field(&cursor, &field))
+	while (wire_next_field(&cursor, &field))
 		if (field.number == SAMPLE && !read_sample(file, field.bytes))
 			return file->failed ? "no memory" : damaged;
 	return NULL;
 }
 
-/* The next field; false: the end, or not protobuf. An empty `bytes` where the type has none. */
-static bool next_field(struct wire_cursor *cursor, struct field *field)
-{
-	uint64_t tag, size_bytes;
-	const void *bytes;
-
-	if (wire_left(cursor) == 0)
-		return false;
-	tag = wire_get_varint(cursor);
-	*field = (struct field){ .number = (uint32_t)(tag >> 3), .type = (enum wire_type)(tag & 7) };
-	field->bytes = wire_cursor(cursor->at, 0);
-	switch (field->type) {
-	case WIRE_VARINT:
-		field->value = wire_get_varint(cursor);
-		break;
-	case WIRE_FIXED64:
-		wire_get(cursor, 8);
-		break;
-	case WIRE_FIXED32:
-		wire_get(cursor, 4);
-		break;
-	case WIRE_BYTES:
-		size_bytes = wire_get_varint(cursor);
-		bytes = wire_get(cursor, size_bytes);
-		if (bytes)
-			field->bytes = wire_cursor(bytes, (size_t)size_bytes);
-		break;
-	default:
-		wire_fail(cursor);
-	}
-	return !cursor->failed;
-}
-
-static void read_table(struct pprof_file *file, struct field *field)
+static void read_table(struct pprof_file *file, struct wire_field *field)
 {
 	uint64_t *comment;
 
@@ -240,9 +208,9 @@ static void read_table(struct pprof_file *file, struct field *field)
 static void read_type(struct pprof_file *file, struct wire_cursor cursor)
 {
 	struct type type = { 0 };
-	struct field field;
+	struct wire_field field;
 
-	while (next_field(&cursor, &field)) {
+	while (wire_next_field(&cursor, &field)) {
 		if (field.number == 1)
 			type.type = field.value;
 		else if (field.number == 2)
@@ -265,10 +233,10 @@ static void read_string(struct pprof_file *file, const struct wire_cursor *curso
 static void read_function(struct pprof_file *file, struct wire_cursor cursor)
 {
 	struct function function = { 0 }, *kept;
-	struct field field;
+	struct wire_field field;
 	uint64_t id = 0;
 
-	while (next_field(&cursor, &field)) {
+	while (wire_next_field(&cursor, &field)) {
 		if (field.number == 1)
 			id = field.value;
 		else if (field.number == 2)
@@ -288,10 +256,10 @@ static void read_function(struct pprof_file *file, struct wire_cursor cursor)
 static void read_location(struct pprof_file *file, struct wire_cursor cursor)
 {
 	struct location location = { .first_line = file->lines.count }, *kept;
-	struct field field;
+	struct wire_field field;
 	uint64_t id = 0;
 
-	while (next_field(&cursor, &field)) {
+	while (wire_next_field(&cursor, &field)) {
 		uint64_t *line;
 
 		if (field.number == 1)
@@ -313,10 +281,10 @@ static void read_location(struct pprof_file *file, struct wire_cursor cursor)
 /* The function id of a Line. */
 static uint64_t read_line(struct wire_cursor cursor)
 {
-	struct field field;
+	struct wire_field field;
 	uint64_t function = 0;
 
-	while (next_field(&cursor, &field))
+	while (wire_next_field(&cursor, &field))
 		if (field.number == 1)
 			function = field.value;
 	return function;
@@ -352,9 +320,9 @@ static void tell_tables(struct pprof_file *file)
 	for (size_t i = 0; i < file->type_count; i++) {
 		const struct type *type = &file->types[i];
 
-		file->hooks->sample_type(file->self, string_at(file, type->type),
-					 string_at(file, type->unit),
-					 file->default_type != 0 && type->type == file->default_type);
+		file->hooks->sample_type(
+			file->self, string_at(file, type->type), string_at(file, type->unit),
+			file->default_type != 0 && type->type == file->default_type);
 	}
 	for (size_t i = 0; i < file->functions.count; i++)
 		functions[i].row = file->hooks->function(file->self,
@@ -373,10 +341,10 @@ static const char *string_at(const struct pprof_file *file, uint64_t index)
 static bool read_sample(struct pprof_file *file, struct wire_cursor cursor)
 {
 	size_t value_count = 0;
-	struct field field;
+	struct wire_field field;
 
 	file->stack.count = 0;
-	while (next_field(&cursor, &field)) {
+	while (wire_next_field(&cursor, &field)) {
 		if (field.number == 1 && !read_stack(file, &field))
 			return false;
 		if (field.number == 2 && !read_values(file, &field, &value_count))
@@ -384,13 +352,13 @@ static bool read_sample(struct pprof_file *file, struct wire_cursor cursor)
 	}
 	if (cursor.failed || file->failed || value_count != file->type_count)
 		return false;
-	file->hooks->sample(file->self, &(struct pprof_sample){ file->stack.items, file->stack.count,
-								 file->values });
+	file->hooks->sample(file->self, &(struct pprof_sample){ file->stack.items,
+								file->stack.count, file->values });
 	return true;
 }
 
 /* Location ids, packed or one by one. */
-static bool read_stack(struct pprof_file *file, struct field *field)
+static bool read_stack(struct pprof_file *file, struct wire_field *field)
 {
 	if (field->type == WIRE_VARINT)
 		push_location(file, field->value);
@@ -411,8 +379,8 @@ static void push_location(struct pprof_file *file, uint64_t id)
 	for (size_t i = 0; i < location->line_count && file->stack.count < STACK_MOST; i++) {
 		const uint64_t *lines = file->lines.items;
 		const struct function *functions = file->functions.items;
-		uint32_t function = intern_find(&file->function_ids, &lines[location->first_line + i],
-						sizeof(*lines));
+		uint32_t function = intern_find(&file->function_ids,
+						&lines[location->first_line + i], sizeof(*lines));
 		uint32_t *row = add(file, &file->stack, sizeof(*row));
 
 		if (row)
@@ -420,7 +388,7 @@ static void push_location(struct pprof_file *file, uint64_t id)
 	}
 }
 
-static bool read_values(struct pprof_file *file, struct field *field, size_t *count)
+static bool read_values(struct pprof_file *file, struct wire_field *field, size_t *count)
 {
 	if (field->type == WIRE_VARINT && *count < TYPES_MOST)
 		file->values[(*count)++] = field->value;

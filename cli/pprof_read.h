@@ -23,6 +23,7 @@ struct pprof_hooks {
 };
 
 /* Read a profile, gzipped or not; NULL, or why it cannot be read. tool */
-errmsg pprof_read(const void *bytes, size_t size_bytes, const struct pprof_hooks *hooks, void *self);
+errmsg pprof_read(const void *bytes, size_t size_bytes, const struct pprof_hooks *hooks,
+		  void *self);
 
 #endif

@@ -41,9 +41,10 @@ struct report {
 
 	/* of a pprof file */
 	char type[64], unit[32];
-	size_t type_count, shown; /* which value */
-	bool has_default;
-	uint64_t duration_ns;
+	size_t type_count, shown, counted; /* which values; counted == shown: none */
+	bool has_default, was_count;
+
+	uint64_t duration_ns, samples;
 };
 
 static int parse(struct report *report, struct args *args);
@@ -53,6 +54,7 @@ static int report_recordings(struct report *report, char **files, size_t count);
 static errmsg add_files(struct profile *profile, char **files, size_t count, const char **file);
 static errmsg show_profile(struct report *report);
 static void show_facts(const struct profile *profile);
+static uint64_t find_duration(const struct profile *profile);
 static errmsg show_measurement(struct report *report, uint32_t measurement);
 static size_t find_stack(struct report *report, uint32_t node);
 static uint32_t find_function(struct report *report, uint32_t function);
@@ -102,7 +104,8 @@ static int parse(struct report *report, struct args *args)
 		rows = strtoul(args->value, &end, 10);
 		if (args->value[0] < '0' || args->value[0] > '9' || *end != '\0' || rows < 1 ||
 		    rows > ROWS_MOST)
-			return cli_usage("-n %s: not a number from 1 to %d", args->value, ROWS_MOST);
+			return cli_usage("-n %s: not a number from 1 to %d", args->value,
+					 ROWS_MOST);
 		report->rows = rows;
 	}
 	if (args->operand_count == 0)
@@ -200,6 +203,23 @@ static void show_facts(const struct profile *profile)
 		puts("a recording ended in a torn tail: what came after is not here");
 }
 
+/* From the first start to the last end. */
+static uint64_t find_duration(const struct profile *profile)
+{
+	uint64_t start_ns = UINT64_MAX, end_ns = 0;
+
+	for (size_t i = 0; i < profile->process_count; i++) {
+		const struct profile_process *process = &profile->processes[i];
+		uint64_t ended_ns = process->start_realtime_ns + process->end_monotonic_ns -
+				    process->start_monotonic_ns;
+
+		start_ns = process->start_realtime_ns < start_ns ? process->start_realtime_ns :
+								   start_ns;
+		end_ns = ended_ns > end_ns ? ended_ns : end_ns;
+	}
+	return end_ns > start_ns ? end_ns - start_ns : 0;
+}
+
 /* By the last metric of the measurement, as every exporter. */
 static errmsg show_measurement(struct report *report, uint32_t measurement)
 {
@@ -213,6 +233,8 @@ static errmsg show_measurement(struct report *report, uint32_t measurement)
 		return "no memory";
 	table_release(&report->table);
 	report->table = (struct table){ 0 };
+	report->duration_ns = find_duration(profile);
+	report->samples = 0;
 	snprintf(report->type, sizeof(report->type), "%s",
 		 profile_string(profile, profile->metrics[metric].name));
 	snprintf(report->unit, sizeof(report->unit), "%s",
@@ -220,9 +242,11 @@ static errmsg show_measurement(struct report *report, uint32_t measurement)
 	for (size_t i = 0; i < profile->sample_count; i++) {
 		const struct profile_sample *sample = &profile->samples[i];
 
-		if (sample->metric == metric)
-			table_stack(&report->table, report->stack, find_stack(report, sample->node),
-				    sample->value);
+		if (sample->metric != metric)
+			continue;
+		table_stack(&report->table, report->stack, find_stack(report, sample->node),
+			    sample->value);
+		report->samples += sample->count;
 	}
 	heap_free(report->functions);
 	if (report->table.failed)
@@ -314,6 +338,7 @@ static void take_span(void *self, uint64_t time_ns, uint64_t duration_ns)
 	report->duration_ns = duration_ns;
 }
 
+/* Shown is the default, else the last; the count before it is its own. */
 static void take_type(void *self, const char *type, const char *unit, bool is_default)
 {
 	struct report *report = self;
@@ -323,6 +348,8 @@ static void take_type(void *self, const char *type, const char *unit, bool is_de
 		return;
 	report->has_default = is_default;
 	report->shown = index;
+	report->counted = report->was_count ? index - 1 : index;
+	report->was_count = strcmp(unit, "count") == 0;
 	snprintf(report->type, sizeof(report->type), "%s", type);
 	snprintf(report->unit, sizeof(report->unit), "%s", unit);
 }
@@ -338,7 +365,10 @@ static void take_sample(void *self, const struct pprof_sample *sample)
 {
 	struct report *report = self;
 
-	table_stack(&report->table, sample->functions, sample->depth, sample->values[report->shown]);
+	table_stack(&report->table, sample->functions, sample->depth,
+		    sample->values[report->shown]);
+	if (report->counted != report->shown)
+		report->samples += sample->values[report->counted];
 }
 
 static void show_line(const char *key, const char *separator, const char *value)
@@ -351,12 +381,16 @@ static void show_line(const char *key, const char *separator, const char *value)
 
 static void show_table(struct report *report)
 {
-	char all[32];
+	char text[32];
 
 	putchar('\n');
 	table_text(report->type, COLUMNS_MOST);
-	printf(": %s in %llu stacks\n",
-	       table_quantity(report->table.value, report->unit, all, sizeof(all)),
-	       (unsigned long long)report->table.stacks);
+	printf(": %s", table_quantity(report->table.value, report->unit, text, sizeof(text)));
+	if (report->samples > 0)
+		printf(" in %llu samples", (unsigned long long)report->samples);
+	if (report->duration_ns > 0)
+		printf(", over %s",
+		       table_quantity(report->duration_ns, "nanoseconds", text, sizeof(text)));
+	putchar('\n');
 	table_print(&report->table, report->unit, report->rows, report->width);
 }

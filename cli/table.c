@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define NUMBERS_COLUMNS 38 /* what stands before the function */
+#define NUMBERS_COLUMNS 40 /* what stands before the function */
 #define FUNCTION_COLUMNS 24 /* at least, however narrow the terminal */
 
 struct table_row {
@@ -43,8 +43,9 @@ uint32_t table_function(struct table *table, const char *name, const char *file,
 	wire_put(&table->text, name, name_bytes);
 	wire_put(&table->text, file, strlen(file) + 1);
 	wire_put_varint(&table->text, line);
-	id = table->text.failed ? 0 :
-				  intern_put(&table->keys, table->text.bytes, table->text.size, &fresh);
+	id = table->text.failed ?
+		     0 :
+		     intern_put(&table->keys, table->text.bytes, table->text.size, &fresh);
 	if (id != 0 && !fresh)
 		return id;
 	if (id == 0 || !heap_grow(&rows, &table->row_capacity, id, sizeof(*table->rows))) {
@@ -151,7 +152,7 @@ static void print_row(const struct table_row *row, uint64_t sum, const char *uni
 	char self[32], total[32];
 
 	if (width > NUMBERS_COLUMNS + columns)
-		columns = width - NUMBERS_COLUMNS - 1;
+		columns = width - NUMBERS_COLUMNS;
 	printf("%10s %6.2f%% %11s %6.2f%%  ", table_quantity(row->self, unit, self, sizeof(self)),
 	       percent(row->self, sum), table_quantity(row->total, unit, total, sizeof(total)),
 	       percent(row->total, sum));
@@ -197,7 +198,7 @@ static unsigned count_columns(const char *text)
 /* Its bytes; what is not a character of text is one byte that is not plain. */
 static size_t next_character(const char *text, bool *is_plain)
 {
-	size_t n = utf8_character(text, strlen(text) < 4 ? strlen(text) : 4);
+	size_t n = utf8_character(text, strnlen(text, 4));
 	uint8_t first = (uint8_t)text[0];
 	bool is_control = first < ' ' || first == 0x7f ||
 			  (first == 0xc2 && (uint8_t)text[1] < 0xa0); /* C1 */

@@ -50,8 +50,8 @@ static void collapsed_write(const struct profile *profile, uint32_t measurement,
 	if (make_tables(&collapsed)) {
 		mark_needed(&collapsed, metric);
 		make_steps(&collapsed);
-		collapsed.sums = heap_zalloc(((size_t)collapsed.steps.count + 1) *
-					     sizeof(*collapsed.sums));
+		collapsed.sums =
+			heap_zalloc(((size_t)collapsed.steps.count + 1) * sizeof(*collapsed.sums));
 		collapsed.failed |= !collapsed.sums;
 	}
 	if (!collapsed.failed) {
@@ -142,7 +142,8 @@ static uint32_t frame_text(struct collapsed *collapsed, uint32_t frame)
 		wire_put(&collapsed->text, number, strlen(number));
 	}
 	if (!collapsed->text.failed)
-		*id = intern_put(&collapsed->texts, collapsed->text.bytes, collapsed->text.size, NULL);
+		*id = intern_put(&collapsed->texts, collapsed->text.bytes, collapsed->text.size,
+				 NULL);
 	collapsed->failed |= *id == 0;
 	return *id;
 }
@@ -180,7 +181,8 @@ static void add_samples(struct collapsed *collapsed, uint32_t metric)
 static void write_lines(struct collapsed *collapsed)
 {
 	if (collapsed->sums[0] > 0)
-		sink_format(collapsed->sink, "[no stack] %llu\n", (unsigned long long)collapsed->sums[0]);
+		sink_format(collapsed->sink, "[no stack] %llu\n",
+			    (unsigned long long)collapsed->sums[0]);
 	for (uint32_t step = 1; step <= collapsed->steps.count && !collapsed->failed; step++) {
 		if (collapsed->sums[step] == 0)
 			continue;

@@ -97,7 +97,8 @@ static void make_rows(struct pprof *pprof);
 static uint32_t label_id(struct pprof *pprof, uint32_t thread);
 static int compare_rows(const void *a, const void *b);
 static void write_sample_types(struct pprof *pprof);
-static void write_value_type(struct pprof *pprof, uint32_t field, const char *type, const char *unit);
+static void write_value_type(struct pprof *pprof, uint32_t field, const char *type,
+			     const char *unit);
 static void write_samples(struct pprof *pprof);
 static void add_values(struct pprof *pprof, uint32_t sample);
 static void write_sample(struct pprof *pprof, const struct row *row);
@@ -194,7 +195,8 @@ static void make_rows(struct pprof *pprof)
 static uint32_t label_id(struct pprof *pprof, uint32_t thread)
 {
 	const struct profile_thread *row = &pprof->profile->threads[thread];
-	struct label_key key = { pprof->profile->processes[row->process].pid, row->tid, row->name, 0 };
+	struct label_key key = { pprof->profile->processes[row->process].pid, row->tid, row->name,
+				 0 };
 	uint32_t id = intern_put(&pprof->labels, &key, sizeof(key), NULL);
 
 	pprof->failed |= id == 0;
@@ -236,7 +238,8 @@ static void write_sample_types(struct pprof *pprof)
 		     string_index(pprof, profile_string(profile, main_metric(pprof)->name)));
 }
 
-static void write_value_type(struct pprof *pprof, uint32_t field, const char *type, const char *unit)
+static void write_value_type(struct pprof *pprof, uint32_t field, const char *type,
+			     const char *unit)
 {
 	wire_put_field(&pprof->message, VALUE_TYPE_TYPE, string_index(pprof, type));
 	wire_put_field(&pprof->message, VALUE_TYPE_UNIT, string_index(pprof, unit));
@@ -500,8 +503,8 @@ static void begin_comment(struct pprof *pprof, uint32_t process)
 
 	if (pprof->profile->process_count < 2)
 		return;
-	log_format(number, sizeof(number), "pid %llu: ",
-		   (unsigned long long)pprof->profile->processes[process].pid);
+	log_format(number, sizeof(number),
+		   "pid %llu: ", (unsigned long long)pprof->profile->processes[process].pid);
 	add_text(pprof, number);
 }
 

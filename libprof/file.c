@@ -39,8 +39,8 @@ int file_read_at(int fd, void *bytes, size_t size_bytes, uint64_t offset, size_t
 {
 	*got = 0;
 	while (*got < size_bytes) {
-		ssize_t n = pread(fd, (char *)bytes + *got, size_bytes - *got,
-				  (off_t)(offset + *got));
+		ssize_t n =
+			pread(fd, (char *)bytes + *got, size_bytes - *got, (off_t)(offset + *got));
 
 		if (n == 0)
 			break;

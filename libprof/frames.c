@@ -9,6 +9,8 @@
 
 #include "frames_walk.h"
 
+#define FRAMES_PLACE_STEPS 256 /* callbacks that a call may be deep in */
+
 const char *frame_marker_name(enum frame_marker marker)
 {
 	static const char *const names[FRAME_MARKER_END] = {
@@ -35,4 +37,37 @@ enum frames_result frames_walk(struct frame *frames, size_t limit, uintptr_t pc,
 	*count = walk.count;
 	*interpreter = walk.interpreter;
 	return result;
+}
+
+void frames_place_take(struct frames_place *place)
+{
+	const struct frames_layout *layout = frames_layout();
+	struct frames_walk walk = { .layout = layout };
+
+	place->instruction = 0;
+	if (!frames_first(&walk, frames_read_plain, &place->frame))
+		place->frame = 0;
+	if (place->frame)
+		frames_word(frames_read_plain, place->frame + layout->frame_instruction,
+			    &place->instruction);
+}
+
+bool frames_place_within(const struct frames_place *place)
+{
+	const struct frames_layout *layout = frames_layout();
+	struct frames_walk walk = { .layout = layout };
+	uintptr_t frame, instruction;
+
+	if (!place->frame || !frames_first(&walk, frames_read_plain, &frame))
+		return false;
+	/* Innermost, the call is over */
+	for (unsigned steps = 0; frame && steps < FRAMES_PLACE_STEPS; steps++) {
+		if (!frames_word(frames_read_plain, frame + layout->frame_previous, &frame))
+			return false;
+		if (frame == place->frame)
+			return frames_word(frames_read_plain, frame + layout->frame_instruction,
+					   &instruction) &&
+			       instruction == place->instruction;
+	}
+	return false;
 }

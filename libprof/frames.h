@@ -91,4 +91,14 @@ enum frames_result frames_walk(struct frame *frames, size_t limit, uintptr_t pc,
  */
 int frames_line(const uint8_t *linetable, size_t size_bytes, int firstlineno, int offset);
 
+/* Where the calling thread's innermost Python frame stands: in the middle of a call, as a rule. */
+struct frames_place {
+	uintptr_t frame, instruction; /* 0: there is none */
+};
+
+/* any thread with Python frames, GIL held or not */
+void frames_place_take(struct frames_place *place);
+/* Is that call still going on, in the calling thread, and has it called back into Python? callback */
+bool frames_place_within(const struct frames_place *place);
+
 #endif

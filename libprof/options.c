@@ -68,8 +68,8 @@ static const struct unit time_units[] = {
 };
 
 static const struct unit size_units[] = {
-	{ "G", 1 << 30 }, { "M", 1 << 20 },   { "k", 1 << 10 },	 { "B", 1 },
-	{ "Gi", 1 << 30 }, { "Mi", 1 << 20 }, { "Ki", 1 << 10 }, { "GiB", 1 << 30 },
+	{ "G", 1 << 30 },   { "M", 1 << 20 },	{ "k", 1 << 10 },  { "B", 1 },
+	{ "Gi", 1 << 30 },  { "Mi", 1 << 20 },	{ "Ki", 1 << 10 }, { "GiB", 1 << 30 },
 	{ "MiB", 1 << 20 }, { "KiB", 1 << 10 }, { "GB", 1 << 30 }, { "MB", 1 << 20 },
 	{ "kB", 1 << 10 },
 };
@@ -98,7 +98,8 @@ static const struct unit *row_units(const struct option *row, size_t *count);
 static errmsg check_limits(const struct parse *parse, uint64_t value);
 static int word_index(const struct option *row, const char *text, size_t bytes);
 static void word_nearest(const struct option *row, const char *text, char *nearest);
-static size_t print_units(const struct option *row, uint64_t number, char *buffer, size_t size_bytes);
+static size_t print_units(const struct option *row, uint64_t number, char *buffer,
+			  size_t size_bytes);
 static size_t print_list(const struct option *row, uint64_t mask, char *buffer, size_t size_bytes);
 
 const struct option *option_row(enum option_id id)
@@ -207,7 +208,8 @@ errmsg option_parse(const struct option *row, const char *text, struct option_va
 	return NULL;
 }
 
-size_t option_print(enum option_id id, const struct option_value *value, char *buffer, size_t size_bytes)
+size_t option_print(enum option_id id, const struct option_value *value, char *buffer,
+		    size_t size_bytes)
 {
 	const struct option *row = &rows[id];
 	char word[WORD_BYTES];
@@ -303,7 +305,8 @@ static bool load_switch(bool *on)
 
 	if (!value || !value[0] || text_switch(value, on))
 		return true;
-	log_line("MONPROF=%s is neither on nor off; it stays on", text_shown(value, SIZE_MAX, text));
+	log_line("MONPROF=%s is neither on nor off; it stays on",
+		 text_shown(value, SIZE_MAX, text));
 	*on = true;
 	return false;
 }
@@ -374,8 +377,9 @@ static errmsg parse_number(const struct parse *parse, struct option_value *value
 	const char *rest = text_quantity(parse->text, &quantity);
 
 	if (!rest || quantity.scale != 1 || (*rest && !text_same(rest, parse->row->unit))) {
-		log_format(parse->error, parse->error_bytes, PREFIX "%s=%s is not a whole number%s%s",
-			   parse->row->name, text_shown(parse->text, SIZE_MAX, text),
+		log_format(parse->error, parse->error_bytes,
+			   PREFIX "%s=%s is not a whole number%s%s", parse->row->name,
+			   text_shown(parse->text, SIZE_MAX, text),
 			   parse->row->unit[0] ? " of " : "", parse->row->unit);
 		return parse->error;
 	}
@@ -394,12 +398,11 @@ static errmsg parse_units(const struct parse *parse, struct option_value *value)
 	text_shown(parse->text, SIZE_MAX, text);
 	if (bare)
 		log_format(parse->error, parse->error_bytes,
-			   PREFIX "%s=%s needs a unit (%s), for example %s%s", parse->row->name, text,
-			   is_time ? "ns us ms s m h" : "B k M G", text, is_time ? "s" : "M");
+			   PREFIX "%s=%s needs a unit (%s), for example %s%s", parse->row->name,
+			   text, is_time ? "ns us ms s m h" : "B k M G", text, is_time ? "s" : "M");
 	else
-		log_format(parse->error, parse->error_bytes,
-			   PREFIX "%s=%s is not a %s, such as %s", parse->row->name, text,
-			   is_time ? "time" : "size", parse->row->preset);
+		log_format(parse->error, parse->error_bytes, PREFIX "%s=%s is not a %s, such as %s",
+			   parse->row->name, text, is_time ? "time" : "size", parse->row->preset);
 	return parse->error;
 }
 
@@ -507,8 +510,9 @@ static errmsg check_limits(const struct parse *parse, uint64_t value)
 	}
 	if (value >= bounds[0] && value <= bounds[1])
 		return NULL;
-	log_format(parse->error, parse->error_bytes, PREFIX "%s=%s is out of range; the nearest is %s",
-		   parse->row->name, text_shown(parse->text, SIZE_MAX, text), ends[value > bounds[1]]);
+	log_format(parse->error, parse->error_bytes,
+		   PREFIX "%s=%s is out of range; the nearest is %s", parse->row->name,
+		   text_shown(parse->text, SIZE_MAX, text), ends[value > bounds[1]]);
 	return parse->error;
 }
 
@@ -542,7 +546,8 @@ static void word_nearest(const struct option *row, const char *text, char *neare
 
 /* ---- printing: what option_parse accepts ---- */
 
-static size_t print_units(const struct option *row, uint64_t number, char *buffer, size_t size_bytes)
+static size_t print_units(const struct option *row, uint64_t number, char *buffer,
+			  size_t size_bytes)
 {
 	size_t count, i = 0;
 	const struct unit *units = row_units(row, &count);

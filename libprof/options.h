@@ -55,7 +55,8 @@ const char *option_nearest(const char *name);
 errmsg option_parse(const struct option *row, const char *text, struct option_value *value,
 		    char *error, size_t error_bytes);
 /* Print a value as text that option_parse would accept. any */
-size_t option_print(enum option_id id, const struct option_value *value, char *buffer, size_t size_bytes);
+size_t option_print(enum option_id id, const struct option_value *value, char *buffer,
+		    size_t size_bytes);
 
 /* Read MONPROF and all of MONPROF_* from the environment. False: profiling is off (MONPROF=off, or a bad
    value under MONPROF_STRICT=yes). Logs each problem. setup */

@@ -31,14 +31,14 @@
 #define OS_SA_RESTORER 0x04000000
 #define OS_PERF_FD_MOST 32768
 
-#define OS_CALL(...)                                    \
-	({                                              \
-		int kept_ = errno;                      \
-		long result_ = syscall(__VA_ARGS__);    \
-		if (result_ == -1)                      \
-			result_ = -errno;               \
-		errno = kept_;                          \
-		result_;                                \
+#define OS_CALL(...)                                 \
+	({                                           \
+		int kept_ = errno;                   \
+		long result_ = syscall(__VA_ARGS__); \
+		if (result_ == -1)                   \
+			result_ = -errno;            \
+		errno = kept_;                       \
+		result_;                             \
 	})
 
 enum os_read_way { OS_READ_VM, OS_READ_FILE };

@@ -105,26 +105,25 @@ errmsg output_write_file(const struct profile *profile, const struct exporter *e
 	return sink_close(sink);
 }
 
-unsigned output_write(const struct profile *profile, const struct exporter *exporters, uint64_t mask,
-		      const char *base, uint64_t session, output_report *report, void *self)
+unsigned output_write(const struct profile *profile, const struct output_files *files)
 {
-	struct job job = { .profile = profile, .base = base, .session = session };
+	struct job job = { .profile = profile, .base = files->base, .session = files->session };
 	unsigned failed = 0;
 
-	job.room = strlen(base) + VALUE_BYTES;
+	job.room = strlen(files->base) + VALUE_BYTES;
 	job.path = heap_alloc(job.room);
 	if (!job.path) {
-		report(self, base, "no memory");
+		files->report(files->self, files->base, "no memory");
 		return 1;
 	}
 	while ((job.measurement = output_measurement(profile, job.measurement)) != 0) {
-		for (unsigned row = 0; exporters[row].name; row++) {
+		for (unsigned row = 0; files->exporters[row].name; row++) {
 			errmsg error;
 
-			if (!(mask >> row & 1))
+			if (!(files->mask >> row & 1))
 				continue;
-			error = write_named(&job, &exporters[row]);
-			report(self, job.path, error);
+			error = write_named(&job, &files->exporters[row]);
+			files->report(files->self, job.path, error);
 			failed += error != NULL;
 		}
 	}
@@ -200,7 +199,8 @@ static errmsg write_named(const struct job *job, const struct exporter *exporter
 		make_name(job, exporter, try);
 		/* Asking first spares the work; the sink asks again when it takes the name. */
 		if (access(job->path, F_OK) != 0)
-			error = output_write_file(job->profile, exporter, job->measurement, job->path);
+			error = output_write_file(job->profile, exporter, job->measurement,
+						  job->path);
 	}
 	return error;
 }
@@ -225,5 +225,6 @@ static void make_name(const struct job *job, const struct exporter *exporter, un
 
 static bool is_plain(char c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+	       c == '_';
 }

@@ -39,11 +39,18 @@ errmsg output_write_file(const struct profile *profile, const struct exporter *e
 /* Called once for each file: its path, NULL or what went wrong. */
 typedef void output_report(void *self, const char *path, errmsg error);
 
-/*
- * Write every measurement of the profile that has samples in each format of the mask (bit = row of
- * exporters.def) to base + "." + measurement + suffix. Returns how many files failed. drainer, tool
- */
-unsigned output_write(const struct profile *profile, const struct exporter *exporters, uint64_t mask,
-		      const char *base, uint64_t session, output_report *report, void *self);
+/* Which files to make, and whom to tell. */
+struct output_files {
+	const struct exporter *exporters;
+	uint64_t mask; /* of formats: bit = row of exporters.def */
+	const char *base;
+	uint64_t session; /* of names, where one is taken */
+	output_report *report;
+	void *self; /* report's */
+};
+
+/* Write every measurement of the profile that has samples in each format of the mask to
+   base + "." + measurement + suffix. Returns how many files failed. drainer, tool */
+unsigned output_write(const struct profile *profile, const struct output_files *files);
 
 #endif

@@ -51,8 +51,8 @@ errmsg place_begin(struct recording_head *head)
 	error = find_paths();
 	if (error)
 		return error;
-	log_format(place.python, sizeof(place.python), "%u.%u.%u", version >> 24, version >> 16 & 0xff,
-		   version >> 8 & 0xff);
+	log_format(place.python, sizeof(place.python), "%u.%u.%u", version >> 24,
+		   version >> 16 & 0xff, version >> 8 & 0xff);
 	place.mapping_count = 0;
 	dl_iterate_phdr(find_mappings, NULL);
 	*head = (struct recording_head){
@@ -127,8 +127,13 @@ void place_export(const char *path)
 		profile_free(profile);
 		return;
 	}
-	failed = output_write(profile, registry_exporters, option_number(OPTION_EXPORT), place.base,
-			      place.session, report, NULL);
+	failed = output_write(profile, &(struct output_files){
+					       .exporters = registry_exporters,
+					       .mask = option_number(OPTION_EXPORT),
+					       .base = place.base,
+					       .session = place.session,
+					       .report = report,
+				       });
 	profile_free(profile);
 	if (failed)
 		log_line("the recording stays, monprof export finishes the job: %s", path);

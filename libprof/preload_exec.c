@@ -7,7 +7,6 @@
  * MONPROF=off in its environment, built on the caller's stack: a vfork child may not allocate.
  */
 #include "options.h"
-#include "os.h"
 #include "real.h"
 #include "session.h"
 #include "signals.h"
@@ -43,7 +42,7 @@
 	} while (0)
 
 static bool spawn_begin(void);
-static void spawn_end(bool is_blocked);
+static void spawn_end(bool is_ours);
 static size_t count(char *const *environment);
 static char **with_off(char *const *environment, char **copy);
 
@@ -138,10 +137,10 @@ PROF_EXPORT int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file
 			    char *const environment[])
 {
 	char *const *given = CHILD_ENVIRONMENT(environment, true);
-	bool is_blocked = spawn_begin();
+	bool is_ours = spawn_begin();
 	int error = real_get()->posix_spawn(pid, path, actions, attributes, arguments, given);
 
-	spawn_end(is_blocked);
+	spawn_end(is_ours);
 	return error;
 }
 
@@ -150,33 +149,27 @@ PROF_EXPORT int posix_spawnp(pid_t *pid, const char *file, const posix_spawn_fil
 			     char *const environment[])
 {
 	char *const *given = CHILD_ENVIRONMENT(environment, true);
-	bool is_blocked = spawn_begin();
+	bool is_ours = spawn_begin();
 	int error = real_get()->posix_spawnp(pid, file, actions, attributes, arguments, given);
 
-	spawn_end(is_blocked);
+	spawn_end(is_ours);
 	return error;
 }
 
-/* A child inherits the mask that the kernel has; our signal is blocked there only virtually. */
+/* A child inherits mask and ignored signals as the kernel has them; ours are the program's only virtually. */
 static bool spawn_begin(void)
 {
-	uint64_t ours;
+	bool is_ours = session_ours();
 
-	if (!session_ours() || !signals_blocked())
-		return false;
-	ours = UINT64_C(1) << (signals_number() - 1);
-	os_sigmask(SIG_BLOCK, &ours, NULL);
-	return true;
+	if (is_ours)
+		signals_exec_begin();
+	return is_ours;
 }
 
-static void spawn_end(bool is_blocked)
+static void spawn_end(bool is_ours)
 {
-	uint64_t ours;
-
-	if (!is_blocked)
-		return;
-	ours = UINT64_C(1) << (signals_number() - 1);
-	os_sigmask(SIG_UNBLOCK, &ours, NULL);
+	if (is_ours)
+		signals_exec_failed();
 }
 
 static size_t count(char *const *environment)

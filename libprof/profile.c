@@ -67,7 +67,8 @@ errmsg profile_add_file(struct profile *profile, const char *path)
 errmsg profile_add_bytes(struct profile *profile, const void *bytes, size_t size_bytes)
 {
 	size_t good_bytes = 0;
-	errmsg error = recording_read(bytes, size_bytes, &profile_take_hooks, profile->maker, &good_bytes);
+	errmsg error =
+		recording_read(bytes, size_bytes, &profile_take_hooks, profile->maker, &good_bytes);
 
 	return added(profile, error, good_bytes < size_bytes);
 }
@@ -97,7 +98,8 @@ const char *profile_note_value(const struct profile *profile, uint32_t process, 
 	for (size_t i = 0; i < profile->note_count; i++) {
 		const struct profile_note *note = &profile->notes[i];
 
-		if (note->process == process && strcmp(profile_string(profile, note->key), key) == 0)
+		if (note->process == process &&
+		    strcmp(profile_string(profile, note->key), key) == 0)
 			return profile_string(profile, note->value);
 	}
 	return "";

@@ -19,13 +19,14 @@
 #define UNNAMED "[unnamed]"
 
 /* Makes room for one more item; false: no memory. */
-#define GROW(array, capacity, count) \
-	__extension__({ \
-		void *items_ = (array); \
-		bool grown_ = heap_grow(&items_, &(capacity), (size_t)(count) + 1, sizeof(*(array))); \
-\
-		(array) = items_; \
-		grown_; \
+#define GROW(array, capacity, count)                                                            \
+	__extension__({                                                                         \
+		void *items_ = (array);                                                         \
+		bool grown_ =                                                                   \
+			heap_grow(&items_, &(capacity), (size_t)(count) + 1, sizeof(*(array))); \
+                                                                                                \
+		(array) = items_;                                                               \
+		grown_;                                                                         \
 	})
 
 static void take_head(void *self, const struct recording_summary *summary);

@@ -22,6 +22,7 @@ static bool register_atexit(void);
 static bool register_child(void);
 static bool call_with(const char *module, const char *function, const char *keyword,
 		      struct py_object *argument);
+static struct py_object *import_unseen(const char *name);
 static struct py_object *active_threads(void);
 static void name_thread(struct py_object *object);
 static struct py_object *plain_attribute(struct py_object *object, const char *name);
@@ -81,7 +82,7 @@ static bool register_child(void)
 static bool call_with(const char *module, const char *function, const char *keyword,
 		      struct py_object *argument)
 {
-	struct py_object *owner = py.PyImport_ImportModule(module);
+	struct py_object *owner = import_unseen(module);
 	struct py_object *callable = owner ? py.PyObject_GetAttrString(owner, function) : NULL;
 	struct py_object *arguments = py.PyTuple_New(0), *named = py.PyDict_New(), *result = NULL;
 
@@ -90,12 +91,29 @@ static bool call_with(const char *module, const char *function, const char *keyw
 		result = py.PyObject_Call(callable, arguments, named);
 	else if (callable && !keyword)
 		result = py.PyObject_CallFunctionObjArgs(callable, argument, NULL);
-	drop(owner);
 	drop(callable);
 	drop(arguments);
 	drop(named);
 	drop(result);
 	return result != NULL;
+}
+
+/*
+ * A builtin module, for ever ours; sys.modules does not show it if it did not before. Its state lies in
+ * the interpreter, so the program's own import of it later is as good as a first one.
+ */
+static struct py_object *import_unseen(const char *name)
+{
+	struct py_object *key = py.PyUnicode_FromString(name);
+	struct py_object *before = key ? py.PyImport_GetModule(key) : NULL;
+	struct py_object *module = before ? before : py.PyImport_ImportModule(name);
+	struct py_object *modules = py.PySys_GetObject("modules");
+
+	if (!before && module && modules)
+		py.PyDict_DelItemString(modules, name);
+	py.PyErr_Clear();
+	drop(key);
+	return module;
 }
 
 void python_read_path(const char *cwd)

@@ -18,9 +18,9 @@ void real_load(void)
 
 	if (atomic_load_explicit(&real.loaded, memory_order_acquire))
 		return;
-	/* A copy of bytes: C knows no conversion from an object's address to a function's. */
-#define REAL(type, name, arguments)            \
-	symbol = dlsym(RTLD_NEXT, #name);      \
+		/* A copy of bytes: C knows no conversion from an object's address to a function's. */
+#define REAL(type, name, arguments)       \
+	symbol = dlsym(RTLD_NEXT, #name); \
 	memcpy(&real.name, &symbol, sizeof(symbol));
 #include "real.def"
 #undef REAL

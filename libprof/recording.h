@@ -84,7 +84,8 @@ void recording_free(struct recording *recording);
 
 /* Put into the tables; ids hold within the current epoch (recording_epoch changes when they do not).
    0: no memory, an id that is not of this epoch, or deeper than RECORDING_DEPTH_MAX. drainer */
-uint32_t recording_put_function(struct recording *recording, const struct recording_function *function);
+uint32_t recording_put_function(struct recording *recording,
+				const struct recording_function *function);
 uint32_t recording_put_frame(struct recording *recording, uint32_t function, uint32_t line);
 uint32_t recording_put_node(struct recording *recording, uint32_t parent, uint32_t frame);
 uint32_t recording_epoch(const struct recording *recording);

@@ -34,6 +34,7 @@ struct source {
 	uint8_t *memory; /* of the window, if it is ours */
 	size_t window_bytes, capacity;
 	uint64_t window_start;
+	bool no_memory;
 };
 
 struct piece {
@@ -95,7 +96,10 @@ errmsg recording_read(const void *bytes, size_t size_bytes, const struct recordi
 	struct reader reader = {
 		.hooks = hooks,
 		.self = self,
-		.source = { .fd = -1, .size = size_bytes, .window = bytes, .window_bytes = size_bytes },
+		.source = { .fd = -1,
+			    .size = size_bytes,
+			    .window = bytes,
+			    .window_bytes = size_bytes },
 	};
 	uint64_t good = 0;
 	errmsg error = read_all(&reader, &good);
@@ -146,7 +150,7 @@ static errmsg read_all(struct reader *reader, uint64_t *good_bytes)
 			break;
 		at += RECORDING_BLOCK_BYTES + (uint64_t)length;
 	}
-	if (!error && reader->no_memory)
+	if (reader->no_memory || reader->source.no_memory)
 		error = "no memory";
 	if (!error && at == RECORDING_HEADER_BYTES)
 		error = "the head of the recording is damaged";
@@ -207,8 +211,10 @@ static const uint8_t *source_get(struct source *source, uint64_t at, uint64_t si
 		return source->window + (at - source->window_start);
 	if (wanted > source->size - at)
 		wanted = source->size - at;
-	if (!heap_grow(&memory, &source->capacity, (size_t)wanted, 1))
+	if (!heap_grow(&memory, &source->capacity, (size_t)wanted, 1)) {
+		source->no_memory = true;
 		return NULL;
+	}
 	source->window = source->memory = memory;
 	source->window_start = at;
 	if (file_read_at(source->fd, memory, (size_t)wanted, at, &source->window_bytes) != 0)
@@ -339,12 +345,18 @@ static void read_functions(struct reader *reader, struct wire_cursor *cursor)
 		struct text name = get_string(reader, cursor);
 		struct text file = get_string(reader, cursor);
 		struct recording_function function = {
-			module.bytes, name.bytes, file.bytes,
-			module.size_bytes, name.size_bytes, file.size_bytes,
-			wire_get_u32(cursor, UINT32_MAX), RECORDING_PYTHON,
+			module.bytes,
+			name.bytes,
+			file.bytes,
+			module.size_bytes,
+			name.size_bytes,
+			file.size_bytes,
+			wire_get_u32(cursor, UINT32_MAX),
+			RECORDING_PYTHON,
 		};
 
-		function.kind = (enum recording_function_kind)wire_get_u32(cursor, RECORDING_NATIVE);
+		function.kind =
+			(enum recording_function_kind)wire_get_u32(cursor, RECORDING_NATIVE);
 		if (cursor->failed)
 			return;
 		reader->function_count++;

@@ -101,8 +101,7 @@ static bool has_our_head(const struct recording_store *store, int fd)
 {
 	uint8_t *bytes = heap_alloc(store->head.size);
 	size_t got = 0;
-	bool same = bytes &&
-		    file_read_at(fd, bytes, store->head.size, 0, &got) == 0 &&
+	bool same = bytes && file_read_at(fd, bytes, store->head.size, 0, &got) == 0 &&
 		    got == store->head.size && memcmp(bytes, store->head.bytes, got) == 0;
 
 	heap_free(bytes);

@@ -129,7 +129,8 @@ void recording_free(struct recording *recording)
 	heap_free(recording);
 }
 
-uint32_t recording_put_function(struct recording *recording, const struct recording_function *function)
+uint32_t recording_put_function(struct recording *recording,
+				const struct recording_function *function)
 {
 	struct wire_buffer *section = &recording->sections[RECORDING_BLOCK_FUNCTIONS];
 	bool fresh, failed = false;
@@ -304,7 +305,6 @@ uint64_t recording_samples(const struct recording *recording)
 static bool write_head(struct wire_buffer *to, const struct recording_head *head)
 {
 	struct wire_buffer section = { 0 };
-	bool failed;
 
 	wire_put(to, RECORDING_MAGIC, RECORDING_MAGIC_BYTES);
 	wire_put_u32(to, RECORDING_VERSION_MAJOR << 16 | RECORDING_VERSION_MINOR);
@@ -316,9 +316,8 @@ static bool write_head(struct wire_buffer *to, const struct recording_head *head
 	wire_clear(&section);
 	put_metrics(&section);
 	put_block(to, RECORDING_BLOCK_METRICS, &section);
-	failed = section.failed || to->failed;
 	wire_release(&section);
-	return !failed;
+	return !to->failed;
 }
 
 static void put_head(struct wire_buffer *section, const struct recording_head *head)
@@ -344,7 +343,8 @@ static void put_settings(struct wire_buffer *section)
 
 		if (value->given && row->type == OPTION_TYPE_TEXT)
 			shown = value->text;
-		else if (value->given && option_print((enum option_id)id, value, text, sizeof(text)))
+		else if (value->given &&
+			 option_print((enum option_id)id, value, text, sizeof(text)))
 			shown = text;
 		put_text(section, row->name);
 		put_text(section, shown);
@@ -478,7 +478,7 @@ static bool seal(struct recording *recording)
 		struct wire_buffer *section = &recording->sections[type];
 
 		failed |= section->failed;
-		if (section->size > 0)
+		if (section->size > 0 && !section->failed)
 			put_block(&recording->out, type, section);
 		wire_clear(section);
 	}
@@ -585,6 +585,7 @@ static void put_block(struct wire_buffer *out, unsigned type, const struct wire_
 	wire_put_u32(out, (uint32_t)payload->size);
 	wire_put_u8(out, (uint8_t)type);
 	wire_put(out, payload->bytes, payload->size);
+	out->failed |= payload->failed;
 	if (out->failed)
 		return;
 

@@ -41,6 +41,7 @@ static struct {
 	struct thread *calibrating; /* its own signals are not the program's for a moment */
 	bool is_forking_watched;
 	bool hears_events; /* there are sub-interpreters: the audit hook stays linked */
+	struct frames_place fork_call; /* of the last fork: where Python called it */
 	uint32_t collectors; /* mask of those that run */
 	uint64_t tick_cost_ns; /* of the kernel, for one delivered signal */
 } session;
@@ -348,6 +349,7 @@ static void fork_prepare(void)
 		return;
 	/* Before it is parked: from here on nobody starts it again. */
 	atomic_fetch_add(&session.forking, 1);
+	frames_place_take(&session.fork_call);
 	drain_park(PARK_NS);
 }
 
@@ -379,7 +381,9 @@ static void child(void)
 	atomic_store(&session.state, STARTING);
 	atomic_store(&session.pending, 0);
 	atomic_store(&session.forking, 0);
+	signals_after_fork();
 	if (!option_number(OPTION_CHILDREN)) {
+		signals_stop();
 		atomic_store(&session.state, SILENT);
 		return;
 	}
@@ -387,18 +391,21 @@ static void child(void)
 	symbol_reset();
 	drain_after_fork();
 	threads_after_fork();
-	signals_after_fork();
 	atomic_store(&record_gate.finalizing_tid, 0);
 	EACH_HOOK(after_fork);
-	if (begin() != NULL)
+	if (begin() != NULL) {
+		signals_stop();
 		atomic_store(&session.state, OFF);
+	}
 }
 
 void session_exec_begin(void)
 {
-	if (!session_ours() || atomic_load(&session.state) != RUNNING)
+	if (!session_known())
 		return;
-	drain_flush(SESSION_EXIT_NS);
+	if (session_ours() && atomic_load(&session.state) == RUNNING)
+		drain_flush(SESSION_EXIT_NS);
+	/* In a vfork child too: dispositions are its own, and what is ignored is inherited. */
 	signals_exec_begin();
 }
 
@@ -432,6 +439,11 @@ static int pending(void *unused)
 	if (!session_ours() || atomic_load(&session.state) != RUNNING)
 		return 0;
 	what = atomic_exchange(&session.pending, 0);
+	/* CPython counts threads when its after-fork hooks are done, and hooks in Python let us run before. */
+	if (what & PENDING_DRAINER && frames_place_within(&session.fork_call)) {
+		what &= ~(uint32_t)PENDING_DRAINER;
+		ask_python(PENDING_DRAINER);
+	}
 	/* In the middle of another thread's fork it stays parked: that thread asks again. */
 	if (what & PENDING_DRAINER && !atomic_load(&session.forking))
 		drain_start();
@@ -446,7 +458,7 @@ static int pending(void *unused)
 
 /* ---- threads ---- */
 
-struct thread *session_thread_reserve(void)
+struct thread *session_thread_reserve(const pthread_attr_t *attributes)
 {
 	struct thread *thread;
 
@@ -454,7 +466,7 @@ struct thread *session_thread_reserve(void)
 		return NULL;
 	thread = thread_reserve();
 	if (thread)
-		thread->start_blocked = signals_blocked();
+		thread->start_blocked = signals_inherited(attributes);
 	return thread;
 }
 

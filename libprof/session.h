@@ -14,6 +14,8 @@
 #include "pyapi.h"
 #include "thread.h"
 
+#include <pthread.h>
+
 #define SESSION_EXIT_NS UINT64_C(2000000000) /* what _exit waits at most */
 
 /* A CPython is here (a dlopen handle, or RTLD_DEFAULT): listen until it is time to start. setup, or before
@@ -24,8 +26,9 @@ bool session_ours(void);
 /* Was there a session when this memory was last ours alone? True in forked and vforked children too. any */
 bool session_known(void);
 
-/* A slot for a thread that the caller is about to create; NULL: create it as if we were not here. birth */
-struct thread *session_thread_reserve(void);
+/* A slot for a thread that the caller is about to create with these attributes (or NULL); NULL: create it
+   as if we were not here. birth */
+struct thread *session_thread_reserve(const pthread_attr_t *attributes);
 /* The new thread is this one. birth */
 void session_thread_begin(struct thread *thread);
 /* The calling thread must not be interrupted any more (seccomp). any */

@@ -144,7 +144,8 @@ bool signals_check(void)
 	if (signals.retaken) {
 		atomic_store_explicit(&signals.lost, true, memory_order_relaxed);
 		log_line("SIG%s was taken from us again, past libc: sampling is off "
-			 "(MONPROF_SIGNAL names another)", name);
+			 "(MONPROF_SIGNAL names another)",
+			 name);
 		return false;
 	}
 	signals.retaken = true;
@@ -154,7 +155,8 @@ bool signals_check(void)
 	signals_action_write(&found);
 	signals_install();
 	signals_action_unlock(mask);
-	log_line("SIG%s was taken from us, past libc: taken back, what is not ours is passed on", name);
+	log_line("SIG%s was taken from us, past libc: taken back, what is not ours is passed on",
+		 name);
 	return true;
 }
 

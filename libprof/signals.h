@@ -19,7 +19,7 @@
  * does not restart returns EINTR though the signal is ignored or virtually blocked; a signalfd never
  * gets it; a change of the mask bit made inside another signal's handler outlasts that handler; one sent
  * to the process while the main thread blocks it waits until another thread wants it or is ticked;
- * handlers run on the alternate stack where there is one; a child of posix_spawn starts with it unblocked.
+ * handlers run on the alternate stack where there is one.
  */
 #ifndef SIGNALS_H
 #define SIGNALS_H

@@ -15,8 +15,8 @@
 #include <string.h>
 
 /* What the kernel keeps of sa_flags (since 5.11): a program may read back what it set. */
-#define ACTION_FLAGS                                                                             \
-	(SA_NOCLDSTOP | SA_NOCLDWAIT | SA_SIGINFO | SA_ONSTACK | SA_RESTART | SA_NODEFER |       \
+#define ACTION_FLAGS                                                                       \
+	(SA_NOCLDSTOP | SA_NOCLDWAIT | SA_SIGINFO | SA_ONSTACK | SA_RESTART | SA_NODEFER | \
 	 (int)SA_RESETHAND)
 
 static struct {

@@ -239,7 +239,8 @@ PROF_EXPORT int sigsuspend(const sigset_t *mask)
 /* As X/Open has it; the BSD one, with a mask, is below. */
 PROF_EXPORT int sigpause(int signo)
 {
-	return signals_self() ? call_suspend_without(signo, true) : real_get()->__sigpause(signo, 1);
+	return signals_self() ? call_suspend_without(signo, true) :
+				real_get()->__sigpause(signo, 1);
 }
 
 PROF_EXPORT int signals_bsd_sigpause(int mask)
@@ -335,7 +336,8 @@ static int call_mask(struct signals_thread *self, int how, const sigset_t *set, 
 	bool was_blocked = atomic_load_explicit(&self->blocked, memory_order_relaxed);
 	bool names_it = set && sigismember(set, signo) == 1;
 	bool blocks = names_it && (how == SIG_BLOCK || how == SIG_SETMASK);
-	bool unblocks = set && ((how == SIG_SETMASK && !names_it) || (how == SIG_UNBLOCK && names_it));
+	bool unblocks = set &&
+			((how == SIG_SETMASK && !names_it) || (how == SIG_UNBLOCK && names_it));
 	uint64_t bit = signals_bit();
 	sigset_t kernel_set, kernel_old;
 
@@ -347,10 +349,8 @@ static int call_mask(struct signals_thread *self, int how, const sigset_t *set, 
 		}
 	}
 	error = real_get()->pthread_sigmask(how, set ? &kernel_set : NULL, &kernel_old);
-	if (error) {
-		call_blocked(self, was_blocked);
-		return error;
-	}
+	if (error)
+		return error; /* for a `how` that there is not: nothing has been changed */
 	if (blocks && !was_blocked && sigismember(&kernel_old, signo) == 1) {
 		/* In a handler with our signal in its mask: left to the kernel, as the return undoes it. */
 		os_sigmask(SIG_BLOCK, &bit, NULL);
@@ -442,7 +442,8 @@ static bool call_pending(void)
 
 	sigemptyset(&set);
 	sigaddset(&set, signals_number());
-	if (real_get()->sigtimedwait(&set, &info, &at_once) != signals_number() || signals_tick(&info))
+	if (real_get()->sigtimedwait(&set, &info, &at_once) != signals_number() ||
+	    signals_tick(&info))
 		return false;
 	if (os_tgqueue(os_gettid(), signals_number(), &info) != 0)
 		os_tgkill(os_gettid(), signals_number());

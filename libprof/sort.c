@@ -60,8 +60,8 @@ static void merge_pass(const char *from, char *to, size_t run_bytes, size_t all_
 static char *merge_runs(struct merge *merge, char *to)
 {
 	while (merge->left < merge->left_end && merge->right < merge->right_end) {
-		const char **from =
-			merge->compare(merge->left, merge->right) <= 0 ? &merge->left : &merge->right;
+		const char **from = merge->compare(merge->left, merge->right) <= 0 ? &merge->left :
+										     &merge->right;
 
 		memcpy(to, *from, merge->item_bytes);
 		*from += merge->item_bytes;

@@ -70,7 +70,7 @@ void stack_add(struct thread *thread, const struct record *record)
 	};
 	uint32_t start = 0;
 
-	stacks.any |= record->frames[0].code >= FRAME_MARKER_END;
+	stacks.any |= record->frames[0].code != FRAME_THREAD_EXIT;
 	cache_renew();
 	if (record->frames[0].code == FRAME_THREAD_EXIT && thread->start_epoch == stacks.epoch)
 		sample.node = thread->start_node;

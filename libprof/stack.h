@@ -17,7 +17,7 @@ void stack_begin(struct recording *recording);
 void stack_add(struct thread *thread, const struct record *record);
 /* The stack that is one marker; 0: no memory. drainer */
 uint32_t stack_marker(enum frame_marker marker);
-/* Has a Python stack been added since stack_begin? Markers alone are no profile. drainer */
+/* Has a sample been added since stack_begin? What threads used last is none. drainer */
 bool stack_any(void);
 /* Give the caches back. drainer */
 void stack_release(void);

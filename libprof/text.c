@@ -24,7 +24,7 @@ static const struct signal_name {
 	{ "FPE", SIGFPE, true },	{ "KILL", SIGKILL, true },  { "USR1", SIGUSR1, false },
 	{ "SEGV", SIGSEGV, true },	{ "USR2", SIGUSR2, false }, { "PIPE", SIGPIPE, false },
 	{ "ALRM", SIGALRM, false },	{ "TERM", SIGTERM, false }, { "STKFLT", SIGSTKFLT, false },
-	{ "CHLD", SIGCHLD, true },	{ "CLD", SIGCHLD, true },  { "CONT", SIGCONT, true },
+	{ "CHLD", SIGCHLD, true },	{ "CLD", SIGCHLD, true },   { "CONT", SIGCONT, true },
 	{ "STOP", SIGSTOP, true },	{ "TSTP", SIGTSTP, true },  { "TTIN", SIGTTIN, true },
 	{ "TTOU", SIGTTOU, true },	{ "XCPU", SIGXCPU, false }, { "XFSZ", SIGXFSZ, false },
 	{ "VTALRM", SIGVTALRM, false }, { "PROF", SIGPROF, false }, { "WINCH", SIGWINCH, false },
@@ -114,7 +114,8 @@ const char *text_quantity(const char *text, struct text_quantity *quantity)
 	*quantity = (struct text_quantity){ .scale = 1 };
 	for (; *at >= '0' && *at <= '9'; at++)
 		if (__builtin_mul_overflow(quantity->whole, 10, &quantity->whole) ||
-		    __builtin_add_overflow(quantity->whole, (unsigned)(*at - '0'), &quantity->whole))
+		    __builtin_add_overflow(quantity->whole, (unsigned)(*at - '0'),
+					   &quantity->whole))
 			return NULL;
 	if (at == text)
 		return NULL;
@@ -140,7 +141,8 @@ bool text_times(const struct text_quantity *quantity, uint64_t factor, uint64_t 
 bool text_signal(const char *text, uint64_t *signo)
 {
 	const char *name = text_same_bytes(text, "SIG", 3) ? text + 3 : text, *rest;
-	bool from_low = text_same_bytes(name, "RTMIN", 5), from_high = text_same_bytes(name, "RTMAX", 5);
+	bool from_low = text_same_bytes(name, "RTMIN", 5),
+	     from_high = text_same_bytes(name, "RTMAX", 5);
 	uint64_t span = (uint64_t)(SIGRTMAX - SIGRTMIN);
 	struct text_quantity offset = { .scale = 1 };
 
@@ -148,7 +150,8 @@ bool text_signal(const char *text, uint64_t *signo)
 		rest = name + 5;
 		if (*rest == (from_low ? '+' : '-'))
 			rest = text_quantity(rest + 1, &offset);
-		*signo = from_low ? (uint64_t)SIGRTMIN + offset.whole : (uint64_t)SIGRTMAX - offset.whole;
+		*signo = from_low ? (uint64_t)SIGRTMIN + offset.whole :
+				    (uint64_t)SIGRTMAX - offset.whole;
 		return rest && !*rest && offset.scale == 1 && offset.whole <= span;
 	}
 	for (unsigned i = 0; i < PROF_COUNT(signal_names); i++) {
@@ -180,7 +183,8 @@ size_t text_signal_print(uint64_t signo, char *buffer, size_t size_bytes)
 		if ((uint64_t)signal_names[i].signo == signo)
 			return log_format(buffer, size_bytes, "%s", signal_names[i].name);
 	if (signo >= low && signo <= (uint64_t)SIGRTMAX)
-		return log_format(buffer, size_bytes, "RTMIN+%llu", (unsigned long long)(signo - low));
+		return log_format(buffer, size_bytes, "RTMIN+%llu",
+				  (unsigned long long)(signo - low));
 	return log_format(buffer, size_bytes, "%llu", (unsigned long long)signo);
 }
 

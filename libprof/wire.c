@@ -1,5 +1,5 @@
 /*
- * wire.c - bytes that grow.
+ * wire.c - bytes that grow, fields that are read.
  *
  * One failed allocation latches: what is in the buffer then is not whole, and its owner throws it
  * away.
@@ -67,6 +67,39 @@ void wire_put_bytes_field(struct wire_buffer *buffer, uint32_t field, const void
 	wire_put_varint(buffer, (uint64_t)field << 3 | WIRE_BYTES);
 	wire_put_varint(buffer, size_bytes);
 	wire_put(buffer, bytes, size_bytes);
+}
+
+bool wire_next_field(struct wire_cursor *cursor, struct wire_field *field)
+{
+	uint64_t tag, size_bytes;
+	const void *bytes;
+
+	if (wire_left(cursor) == 0)
+		return false;
+	tag = wire_get_varint(cursor);
+	*field = (struct wire_field){ .number = (uint32_t)(tag >> 3),
+				      .type = (enum wire_type)(tag & 7),
+				      .bytes = wire_cursor(cursor->at, 0) };
+	switch (field->type) {
+	case WIRE_VARINT:
+		field->value = wire_get_varint(cursor);
+		break;
+	case WIRE_FIXED64:
+		wire_get(cursor, 8);
+		break;
+	case WIRE_FIXED32:
+		wire_get(cursor, 4);
+		break;
+	case WIRE_BYTES:
+		size_bytes = wire_get_varint(cursor);
+		bytes = wire_get(cursor, size_bytes);
+		if (bytes)
+			field->bytes = wire_cursor(bytes, (size_t)size_bytes);
+		break;
+	default:
+		wire_fail(cursor);
+	}
+	return !cursor->failed;
 }
 
 static bool reserve(struct wire_buffer *buffer, size_t size_bytes)

@@ -28,6 +28,14 @@ struct wire_cursor {
 /* The wire types of protobuf. */
 enum wire_type { WIRE_VARINT = 0, WIRE_FIXED64 = 1, WIRE_BYTES = 2, WIRE_FIXED32 = 5 };
 
+/* One field of a protobuf message; `bytes` is empty where the type has none. */
+struct wire_field {
+	uint32_t number;
+	enum wire_type type;
+	uint64_t value; /* of a varint */
+	struct wire_cursor bytes;
+};
+
 /* All zero is an empty buffer. drainer, tool */
 void wire_release(struct wire_buffer *buffer);
 /* Empty, keeps its memory and forgets a failure. drainer, tool */
@@ -40,6 +48,9 @@ void wire_put_varint(struct wire_buffer *buffer, uint64_t value);
 void wire_put_field(struct wire_buffer *buffer, uint32_t field, uint64_t value);
 void wire_put_bytes_field(struct wire_buffer *buffer, uint32_t field, const void *bytes,
 			  size_t size_bytes);
+
+/* The next field of a message; false: its end, or what is no protobuf (the cursor has failed). any */
+bool wire_next_field(struct wire_cursor *cursor, struct wire_field *field);
 
 /* Signed numbers so that small ones of both signs are short. any */
 static inline uint64_t wire_zigzag(uint64_t value)

@@ -132,6 +132,7 @@ Test(frames, a_thread_state_without_frames_has_none)
 
 Test(frames, without_the_gil_the_own_state_is_walked)
 {
+	push(ENTRY, &fake.other, 0);
 	push(THREAD, &fake.code[0], 5);
 	fake.detached.frame = fake.current.frame;
 	fake.has_current = false;
@@ -193,11 +194,25 @@ Test(frames, a_cycle_without_python_frames_is_not_sure)
 	cr_assert_eq(walk(20), FRAMES_UNSURE);
 }
 
+Test(frames, a_chain_that_ends_too_early_is_not_sure)
+{
+	struct interpreter_frame *generator;
+
+	push(ENTRY, &fake.other, 0);
+	push(THREAD, &fake.code[0], 4);
+	generator = push(GENERATOR, &fake.code[1], 4);
+	cr_assert_eq(walk(8), FRAMES_OK);
+	generator->previous = NULL; /* being resumed, or yielding */
+	cr_assert_eq(walk(8), FRAMES_UNSURE);
+}
+
 Test(frames, nonsense_is_not_sure)
 {
+	struct interpreter_frame *bottom = push(ENTRY, &fake.other, 0);
 	struct interpreter_frame *root = push(THREAD, &fake.code[0], 4);
 	struct interpreter_frame *leaf = push(THREAD, &fake.code[1], 4);
 
+	cr_assert_null(bottom->previous);
 	cr_assert_eq(walk(20), FRAMES_OK);
 	root->owner = 5;
 	cr_assert_eq(walk(20), FRAMES_UNSURE);
@@ -292,6 +307,7 @@ Test(frames, a_copy_of_the_instructions_is_not_seen)
 	fake.layout.code_tlbc = offsetof(struct code_object, copies);
 	frames_layout_set(&fake.layout);
 	fake.code[1].copies = &copies;
+	push(ENTRY, &fake.other, 0);
 	frame = push(THREAD, &fake.code[1], 5);
 	cr_assert_eq(walk(8), FRAMES_OK);
 	cr_assert(is(0, 1, 5));

@@ -10,12 +10,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#define FORMATS_AS(expected, ...)                                              \
-	do {                                                                   \
-		char text[64];                                                 \
-		size_t length = log_format(text, sizeof(text), __VA_ARGS__);   \
-		cr_assert_str_eq(text, expected);                              \
-		cr_assert_eq(length, strlen(expected));                        \
+#define FORMATS_AS(expected, ...)                                            \
+	do {                                                                 \
+		char text[64];                                               \
+		size_t length = log_format(text, sizeof(text), __VA_ARGS__); \
+		cr_assert_str_eq(text, expected);                            \
+		cr_assert_eq(length, strlen(expected));                      \
 	} while (0)
 
 /* stderr goes into a pipe of our own; what was written comes back as text. */

@@ -44,62 +44,67 @@ void __wrap_log_line(const char *format, ...)
 static const struct option numbers = { "HZ", OPTION_TYPE_NUMBER, "Hz", "100", "1..10000", "" };
 static const struct option times = { "WAIT", OPTION_TYPE_TIME, "", "1s", "10ms..1h", "" };
 static const struct option sizes = { "RING", OPTION_TYPE_SIZE, "", "128k", "16k..64M", "" };
-static const struct option choices = { "CLOCK", OPTION_TYPE_CHOICE, "", "auto", "auto|tick|perf", "" };
+static const struct option choices = {
+	"CLOCK", OPTION_TYPE_CHOICE, "", "auto", "auto|tick|perf", ""
+};
 static const struct option lists = { "LIST", OPTION_TYPE_LIST, "", "a", "a|bee|sea", "" };
 static const struct option exports = { "EXPORT", OPTION_TYPE_LIST, "", "pprof", "@exporters", "" };
 static const struct option collects = { "COLLECT", OPTION_TYPE_LIST, "", "cpu", "@collectors", "" };
 static const struct option flags = { "KEEP", OPTION_TYPE_YESNO, "", "no", "", "" };
 static const struct option carriers = { "SIGNAL", OPTION_TYPE_SIGNAL, "", "URG", "", "" };
 
+static const struct {
+	const struct option *row;
+	const char *text;
+	uint64_t number;
+} right[] = {
+	{ &numbers, "1", 1 },
+	{ &numbers, "10000", 10000 },
+	{ &numbers, "250hz", 250 },
+	{ &times, "10ms", 10000000 },
+	{ &times, "0.5s", 500000000 },
+	{ &times, "1.000000001s", 1000000000 },
+	{ &times, "1h", UINT64_C(3600000000000) },
+	{ &times, "2m", UINT64_C(120000000000) },
+	{ &times, "10000us", 10000000 },
+	{ &times, "10000000ns", 10000000 },
+	{ &sizes, "16k", 16384 },
+	{ &sizes, "16384B", 16384 },
+	{ &sizes, "1.5M", 1572864 },
+	{ &sizes, "64MiB", UINT64_C(67108864) },
+	{ &sizes, "32K", 32768 },
+	{ &sizes, "32Ki", 32768 },
+	{ &choices, "perf", 2 },
+	{ &choices, "AUTO", 0 },
+	{ &lists, "none", 0 },
+	{ &lists, "sea,a", 5 },
+	{ &lists, "bee,bee", 2 },
+	{ &exports, "pprof", 1 },
+	{ &exports, "collapsed,pprof", 3 },
+	{ &collects, "cpu", 1 },
+	{ &flags, "yes", 1 },
+	{ &flags, "On", 1 },
+	{ &flags, "1", 1 },
+	{ &flags, "off", 0 },
+	{ &carriers, "URG", SIGURG },
+	{ &carriers, "sigurg", SIGURG },
+	{ &carriers, "27", 27 },
+	{ &carriers, "PROF", SIGPROF },
+	{ &carriers, "POLL", SIGIO },
+};
+
 Test(options, right_texts)
 {
-	const struct {
-		const struct option *row;
-		const char *text;
-		uint64_t number;
-	} cases[] = {
-		{ &numbers, "1", 1 },
-		{ &numbers, "10000", 10000 },
-		{ &numbers, "250hz", 250 },
-		{ &times, "10ms", 10000000 },
-		{ &times, "0.5s", 500000000 },
-		{ &times, "1.000000001s", 1000000000 },
-		{ &times, "1h", UINT64_C(3600000000000) },
-		{ &times, "2m", UINT64_C(120000000000) },
-		{ &times, "10000us", 10000000 },
-		{ &times, "10000000ns", 10000000 },
-		{ &sizes, "16k", 16384 },
-		{ &sizes, "16384B", 16384 },
-		{ &sizes, "1.5M", 1572864 },
-		{ &sizes, "64MiB", UINT64_C(67108864) },
-		{ &sizes, "32K", 32768 },
-		{ &sizes, "32Ki", 32768 },
-		{ &choices, "perf", 2 },
-		{ &choices, "AUTO", 0 },
-		{ &lists, "none", 0 },
-		{ &lists, "sea,a", 5 },
-		{ &lists, "bee,bee", 2 },
-		{ &exports, "pprof", 1 },
-		{ &exports, "collapsed,pprof", 3 },
-		{ &collects, "cpu", 1 },
-		{ &flags, "yes", 1 },
-		{ &flags, "On", 1 },
-		{ &flags, "1", 1 },
-		{ &flags, "off", 0 },
-		{ &carriers, "URG", SIGURG },
-		{ &carriers, "sigurg", SIGURG },
-		{ &carriers, "27", 27 },
-		{ &carriers, "PROF", SIGPROF },
-		{ &carriers, "POLL", SIGIO },
-	};
 	struct option_value value;
 	char error[256];
 
-	for (size_t i = 0; i < PROF_COUNT(cases); i++) {
-		errmsg wrong = option_parse(cases[i].row, cases[i].text, &value, error, sizeof(error));
+	for (size_t i = 0; i < PROF_COUNT(right); i++) {
+		errmsg wrong =
+			option_parse(right[i].row, right[i].text, &value, error, sizeof(error));
 
-		cr_expect_null(wrong, "%s: %s", cases[i].text, wrong);
-		cr_expect_eq(value.number, cases[i].number, "%s is %lu", cases[i].text, value.number);
+		cr_expect_null(wrong, "%s: %s", right[i].text, wrong);
+		cr_expect_eq(value.number, right[i].number, "%s is %lu", right[i].text,
+			     value.number);
 	}
 }
 
@@ -142,7 +147,8 @@ Test(options, wrong_texts)
 		{ &sizes, "64", "MONPROF_RING=64 needs a unit (B k M G), for example 64M" },
 		{ &sizes, "1T", "MONPROF_RING=1T is not a size, such as 128k" },
 		{ &sizes, "65M", "MONPROF_RING=65M is out of range; the nearest is 64M" },
-		{ &choices, "tik", "MONPROF_CLOCK=tik is none of auto|tick|perf; the nearest is tick" },
+		{ &choices, "tik",
+		  "MONPROF_CLOCK=tik is none of auto|tick|perf; the nearest is tick" },
 		{ &choices, "", "MONPROF_CLOCK= is none of auto|tick|perf; the nearest is auto" },
 		{ &lists, "a,bea", "MONPROF_LIST: there is no 'bea'; the nearest is bee" },
 		{ &lists, "a,", "MONPROF_LIST: there is no ''; the nearest is a" },
@@ -150,16 +156,19 @@ Test(options, wrong_texts)
 		  "MONPROF_EXPORT: there is no 'colapsed'; the nearest is collapsed" },
 		{ &flags, "maybe", "MONPROF_KEEP=maybe is neither yes nor no" },
 		{ &flags, "\033[31m", "MONPROF_KEEP=?[31m is neither yes nor no" },
-		{ &carriers, "URGE", "MONPROF_SIGNAL=URGE is not a signal, such as URG or RTMIN+5" },
+		{ &carriers, "URGE",
+		  "MONPROF_SIGNAL=URGE is not a signal, such as URG or RTMIN+5" },
 		{ &carriers, "0", "MONPROF_SIGNAL=0 is not a signal, such as URG or RTMIN+5" },
 		{ &carriers, "65", "MONPROF_SIGNAL=65 is not a signal, such as URG or RTMIN+5" },
-		{ &carriers, "RTMIN+99", "MONPROF_SIGNAL=RTMIN+99 is not a signal, such as URG or RTMIN+5" },
+		{ &carriers, "RTMIN+99",
+		  "MONPROF_SIGNAL=RTMIN+99 is not a signal, such as URG or RTMIN+5" },
 	};
 	struct option_value value;
 	char error[256];
 
 	for (size_t i = 0; i < PROF_COUNT(cases); i++) {
-		errmsg wrong = option_parse(cases[i].row, cases[i].text, &value, error, sizeof(error));
+		errmsg wrong =
+			option_parse(cases[i].row, cases[i].text, &value, error, sizeof(error));
 
 		cr_assert_not_null(wrong, "'%s' was taken", cases[i].text);
 		cr_expect_str_eq(wrong, cases[i].message);
@@ -168,8 +177,9 @@ Test(options, wrong_texts)
 
 Test(options, signals_that_cannot_carry_ticks)
 {
-	static const char *const names[] = { "KILL", "STOP", "SEGV", "BUS",  "FPE",  "ILL", "TRAP", "ABRT",
-					     "SYS",  "CHLD", "CONT", "TSTP", "TTIN", "9",   "32",   "33" };
+	static const char *const names[] = { "KILL", "STOP", "SEGV", "BUS",  "FPE",  "ILL",
+					     "TRAP", "ABRT", "SYS",  "CHLD", "CONT", "TSTP",
+					     "TTIN", "9",    "32",   "33" };
 	struct option_value value;
 	char error[256];
 
@@ -215,11 +225,16 @@ Test(options, prints_in_the_largest_unit_that_is_exact)
 		uint64_t number;
 		const char *text;
 	} cases[] = {
-		{ OPTION_FLUSH, 1500000000, "1500ms" }, { OPTION_FLUSH, 1000000001, "1000000001ns" },
-		{ OPTION_FLUSH, 120000000000, "2m" },	{ OPTION_EXIT_WAIT, 0, "0ns" },
-		{ OPTION_RING, 1572864, "1536k" },	{ OPTION_RING, 1048577, "1048577B" },
-		{ OPTION_EXPORT, 0, "none" },		{ OPTION_EXPORT, 3, "pprof,collapsed" },
-		{ OPTION_CPU_CLOCK, 3, "monotonic" },	{ OPTION_KEEP, 1, "yes" },
+		{ OPTION_FLUSH, 1500000000, "1500ms" },
+		{ OPTION_FLUSH, 1000000001, "1000000001ns" },
+		{ OPTION_FLUSH, 120000000000, "2m" },
+		{ OPTION_EXIT_WAIT, 0, "0ns" },
+		{ OPTION_RING, 1572864, "1536k" },
+		{ OPTION_RING, 1048577, "1048577B" },
+		{ OPTION_EXPORT, 0, "none" },
+		{ OPTION_EXPORT, 3, "pprof,collapsed" },
+		{ OPTION_CPU_CLOCK, 3, "monotonic" },
+		{ OPTION_KEEP, 1, "yes" },
 		{ OPTION_SIGNAL, SIGPROF, "PROF" },
 	};
 	char text[64];
@@ -319,7 +334,8 @@ Test(options, names_are_upper_case)
 	setenv("MONPROF_depth", "5", 1);
 	cr_expect(options_load());
 	cr_assert_eq(said.count, 1);
-	cr_expect_str_eq(said.lines[0], "MONPROF_depth is not a setting; the nearest is MONPROF_DEPTH");
+	cr_expect_str_eq(said.lines[0],
+			 "MONPROF_depth is not a setting; the nearest is MONPROF_DEPTH");
 }
 
 Test(options, strict_turns_profiling_off)
@@ -329,7 +345,8 @@ Test(options, strict_turns_profiling_off)
 	cr_expect_not(options_load());
 	cr_expect_not(options_load());
 	cr_assert_eq(said.count, 2);
-	cr_expect_str_eq(said.lines[1], "profiling is off: MONPROF_STRICT=yes, and a setting is wrong");
+	cr_expect_str_eq(said.lines[1],
+			 "profiling is off: MONPROF_STRICT=yes, and a setting is wrong");
 }
 
 Test(options, strict_lets_good_settings_through)

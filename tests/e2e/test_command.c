@@ -1,0 +1,179 @@
+/*
+ * test_command.c - the command, over recordings that real programs left.
+ */
+#include "common.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+/* burn.py with its recording kept, and what the process wrote itself. */
+static struct run *run_recorded(void)
+{
+	struct run *run = run_new();
+
+	run_set(run, "MONPROF_KEEP", "yes");
+	run_set(run, "MONPROF_EXPORT", "pprof,collapsed");
+	run_set(run, "MONPROF_FLUSH", "20ms");
+	run_go(run, python_path(), run_program("burn.py"), NULL);
+	run_check_exit(run, 0);
+	run_check_silent(run);
+	RUN_CHECK(run, run->file_count == 3, "wanted two profiles and the recording");
+	return run;
+}
+
+/* Without -o the files go beside the recording; their names being taken, beside those. */
+static void check_export(const char *format, const char *suffix)
+{
+	struct run *run = run_recorded();
+	const char *own = run_text(run, "%s/monprof.%d.cpu%s", run->dir, run->pid, suffix);
+	const char *out = run_text(run, "%s/exported%s", run->dir, suffix);
+	struct stacks *theirs, *ours;
+
+	run_monprof(run, 0, "export", run_file(run, ".monprof"), "-f", format, "-o", out, NULL);
+	run_look(run);
+	theirs = stacks_read(run, own);
+	ours = stacks_read(run, out);
+	RUN_CHECK(run, stacks_total(theirs) == stacks_total(ours) && theirs->count == ours->count,
+		  "the process wrote %zu stacks, %llu ns, the command %zu, %llu", theirs->count,
+		  (unsigned long long)stacks_total(theirs), ours->count,
+		  (unsigned long long)stacks_total(ours));
+	RUN_CHECK(run, stacks_self(theirs, "burn.spin") == stacks_self(ours, "burn.spin"),
+		  "burn.spin differs");
+	stacks_free(theirs);
+	stacks_free(ours);
+	run_free(run);
+}
+
+Test(command, exports_pprof)
+{
+	check_export("pprof", ".pb.gz");
+}
+
+Test(command, exports_collapsed)
+{
+	check_export("collapsed", ".collapsed");
+}
+
+Test(command, exports_several_as_one)
+{
+	struct run *run = run_new();
+	struct stacks *all, *one, *other;
+	const char *first, *second;
+
+	run_set(run, "MONPROF_KEEP", "yes");
+	run_go(run, python_path(), run_program("burn.py"), NULL);
+	first = common_profile(run, run->pid);
+	run_go(run, python_path(), run_program("burn.py"), NULL);
+	second = common_profile(run, run->pid);
+	run_monprof(run, 0, "export", run_file_at(run, ".monprof", 0),
+		    run_file_at(run, ".monprof", 1), "-f", "pprof", "-o",
+		    run_text(run, "%s/all.pb.gz", run->dir), NULL);
+	run_look(run);
+	one = stacks_read(run, first);
+	other = stacks_read(run, second);
+	all = stacks_read(run, run_text(run, "%s/all.pb.gz", run->dir));
+	RUN_CHECK(run, stacks_total(all) == stacks_total(one) + stacks_total(other),
+		  "the sum is %llu of %llu and %llu", (unsigned long long)stacks_total(all),
+		  (unsigned long long)stacks_total(one), (unsigned long long)stacks_total(other));
+	stacks_free(one);
+	stacks_free(other);
+	stacks_free(all);
+	run_free(run);
+}
+
+Test(command, reports)
+{
+	struct run *run = run_recorded();
+	char *report = run_monprof(run, 0, "report", run_file(run, ".monprof"), NULL);
+
+	RUN_CHECK(run,
+		  strstr(report, "burn.spin") && strstr(report, "burn.burn") && strchr(report, '%'),
+		  "the report has no functions:\n%s", report);
+	/* The hottest is first. */
+	RUN_CHECK(run, strstr(report, "burn.spin") < strstr(report, "burn.burn"),
+		  "burn.burn is before burn.spin:\n%s", report);
+	run_free(run);
+}
+
+Test(command, reads_a_torn_recording)
+{
+	struct run *run = run_recorded();
+	const char *recording = run_file(run, ".monprof");
+	int status;
+	char *said = run_tool(run, &status, "sh", "-c",
+			      run_text(run,
+				       "size=$(stat -c %%s %1$s) && head -c $((size * 3 / 4)) %1$s "
+				       "> torn.monprof && printf garbage >> torn.monprof",
+				       recording),
+			      NULL);
+
+	RUN_CHECK(run, status == 0, "%s", said);
+	/* What is good is exported; that something is missing is said. */
+	said = run_monprof(run, 0, "export", "torn.monprof", "-f", "collapsed", "-o",
+			   "torn.collapsed", NULL);
+	RUN_CHECK(run, strstr(said, "torn tail"), "it says: %s", said);
+	run_look(run);
+	RUN_CHECK(run, run_count(run, "torn.collapsed") == 1, "nothing was exported");
+	run_free(run);
+}
+
+Test(command, refuses_what_is_no_recording)
+{
+	struct run *run = run_new();
+
+	run_write(run, "cwd/text.monprof", "this is no recording\n");
+	run_go(run, "/bin/true", NULL);
+	RUN_CHECK(run, strstr(run_monprof(run, 1, "export", "text.monprof", NULL), "text.monprof"),
+		  "the file is not named");
+	RUN_CHECK(run,
+		  strstr(run_monprof(run, 1, "report", "nothing.monprof", NULL), "nothing.monprof"),
+		  "the file is not named");
+	run_free(run);
+}
+
+Test(command, names_a_wrong_argument)
+{
+	struct run *run = run_new();
+
+	RUN_CHECK(run, strstr(run_monprof(run, 2, "exprot", "x", NULL), "exprot"), "not named");
+	RUN_CHECK(run, strstr(run_monprof(run, 2, "export", "x", "-f", "pdf", NULL), "pdf"),
+		  "not named");
+	RUN_CHECK(run, strstr(run_monprof(run, 2, "report", "--colour", NULL), "colour"),
+		  "not named");
+	run_monprof(run, 2, "export", NULL);
+	run_monprof(run, 2, "run", NULL);
+	run_free(run);
+}
+
+Test(command, helps)
+{
+	struct run *run = run_new();
+	char *help = run_monprof(run, 0, "help", NULL);
+
+	RUN_CHECK(run, strstr(help, "MONPROF_DEPTH") && strstr(help, "MONPROF_CPU_HZ"),
+		  "options are missing:\n%s", help);
+	help = run_monprof(run, 0, "help", "CPU_HZ", NULL);
+	RUN_CHECK(run, strstr(help, "100") && strstr(help, "10000"), "no default or no limit:\n%s",
+		  help);
+	run_free(run);
+}
+
+/* `monprof run` sets the environment and becomes the program. */
+Test(command, runs)
+{
+	struct run *run = run_new();
+
+	run->is_plain = true;
+	run_go(run, run_tested("MONPROF_CLI"), "run", "--cpu-hz=150", "--export=collapsed", "--",
+	       python_path(), "-c",
+	       COMMON_BURN "import os, sys; print(os.environ['MONPROF_CPU_HZ']); sys.exit(9)",
+	       NULL);
+	run_check_exit(run, 9);
+	run_check_silent(run);
+	RUN_CHECK(run, strcmp(run->out, "150\n") == 0, "the environment is not set");
+	RUN_CHECK(run, run->file_count == 1, "wanted one file");
+	common_check(run, run_text(run, "%s/monprof.%d.cpu.collapsed", run->dir, run->pid), "burn",
+		     "spin", 300);
+	run_free(run);
+}

@@ -1,0 +1,70 @@
+/*
+ * fuzz_pprof.c - any bytes as a pprof file, through the command's reader into its table.
+ */
+#include "../../cli/pprof_read.c"
+
+#include <stdlib.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size_bytes);
+
+struct seen {
+	uint32_t functions;
+	size_t types;
+	uint64_t value;
+};
+
+static void take_comment(void *self, const char *text)
+{
+	struct seen *seen = self;
+
+	seen->value += strlen(text);
+}
+
+static void take_span(void *self, uint64_t time_ns, uint64_t duration_ns)
+{
+	struct seen *seen = self;
+
+	seen->value += time_ns ^ duration_ns;
+}
+
+static void take_type(void *self, const char *type, const char *unit, bool is_default)
+{
+	struct seen *seen = self;
+
+	seen->types++;
+	seen->value += strlen(type) + strlen(unit) + is_default;
+}
+
+static uint32_t take_function(void *self, const char *name, const char *file, uint64_t line)
+{
+	struct seen *seen = self;
+
+	seen->value += strlen(name) + strlen(file) + line;
+	return ++seen->functions;
+}
+
+static void take_sample(void *self, const struct pprof_sample *sample)
+{
+	struct seen *seen = self;
+
+	for (size_t i = 0; i < sample->depth; i++)
+		if (sample->functions[i] > seen->functions)
+			abort();
+	for (size_t i = 0; i < seen->types; i++)
+		seen->value += sample->values[i];
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size_bytes)
+{
+	static const struct pprof_hooks hooks = {
+		.comment = take_comment,
+		.span = take_span,
+		.sample_type = take_type,
+		.function = take_function,
+		.sample = take_sample,
+	};
+	struct seen seen = { 0 };
+
+	pprof_read(data, size_bytes, &hooks, &seen);
+	return 0;
+}

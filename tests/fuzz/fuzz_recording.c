@@ -1,0 +1,136 @@
+/*
+ * fuzz_recording.c - any bytes as a recording, through the fold and out of every exporter.
+ *
+ * A checksum would stop nearly every input at its first block, so it is put right first, and a head and
+ * a metric stand before it: what is fuzzed is what lies behind them.  Inputs that begin with an odd byte
+ * are taken as they are.
+ */
+#include "exporter.h"
+#include "recording_format.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+/* Five numbers and three texts; four texts. */
+#define HEAD "\1\2\3\4\5\1x\0\1y\0\1z\0"
+#define METRIC_ROW "\3cpu\0\3cpu\0\2ns\0\1n\0"
+
+#define EXPORTER(name, suffix, help) extern const struct exporter_hooks name##_exporter;
+#include "../../exporters/exporters.def"
+#undef EXPORTER
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size_bytes);
+
+static const struct exporter_hooks *const exporters[] = {
+#define EXPORTER(name, suffix, help) &name##_exporter,
+#include "../../exporters/exporters.def"
+#undef EXPORTER
+};
+
+static void put_block(struct wire_buffer *file, uint8_t type, const void *bytes, size_t size_bytes);
+static void fold(const uint8_t *bytes, size_t size_bytes);
+static void check_profile(const struct profile *profile);
+static void export_all(const struct profile *profile);
+static size_t put_right(uint8_t *bytes, size_t size_bytes);
+static void need(bool truth);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size_bytes)
+{
+	struct wire_buffer file = { 0 };
+
+	if (size_bytes > 0 && data[0] & 1) {
+		fold(data, size_bytes);
+		return 0;
+	}
+	wire_put(&file, RECORDING_MAGIC, RECORDING_MAGIC_BYTES);
+	wire_put_u32(&file, RECORDING_VERSION_MAJOR << 16 | RECORDING_VERSION_MINOR);
+	put_block(&file, RECORDING_BLOCK_HEAD, HEAD, sizeof(HEAD) - 1);
+	put_block(&file, RECORDING_BLOCK_METRICS, METRIC_ROW, sizeof(METRIC_ROW) - 1);
+	wire_put(&file, data, size_bytes);
+	fold(file.bytes, put_right(file.bytes, file.size));
+	wire_release(&file);
+	return 0;
+}
+
+/* Without a checksum: put_right gives it one. */
+static void put_block(struct wire_buffer *file, uint8_t type, const void *bytes, size_t size_bytes)
+{
+	wire_put_u32(file, 0);
+	wire_put_u32(file, (uint32_t)size_bytes);
+	wire_put_u8(file, type);
+	wire_put(file, bytes, size_bytes);
+}
+
+static void fold(const uint8_t *bytes, size_t size_bytes)
+{
+	struct profile *profile = profile_new();
+	errmsg error = profile_add_bytes(profile, bytes, size_bytes);
+
+	if (!error) {
+		need(profile_finish(profile) == NULL);
+		check_profile(profile);
+		export_all(profile);
+	}
+	profile_free(profile);
+}
+
+/* What profile.h promises to exporters. */
+static void check_profile(const struct profile *profile)
+{
+	for (size_t i = 0; i < profile->node_count; i++) {
+		need(profile->nodes[i].parent <= i);
+		need(profile->nodes[i].frame - 1 < profile->frame_count);
+	}
+	for (size_t i = 0; i < profile->frame_count; i++)
+		need(profile->frames[i].function - 1 < profile->function_count);
+	for (size_t i = 0; i < profile->sample_count; i++) {
+		need(profile->samples[i].node <= profile->node_count);
+		need(profile->samples[i].thread < profile->thread_count);
+		need(profile->samples[i].metric < profile->metric_count);
+		need(profile->samples[i].value <= INT64_MAX);
+	}
+}
+
+static void export_all(const struct profile *profile)
+{
+	struct exporter_settings settings = { .lines = true };
+
+	if (profile->metric_count == 0)
+		return;
+	for (size_t i = 0; i < PROF_COUNT(exporters); i++) {
+		struct sink *sink = sink_memory(exporters[i]->gzip);
+
+		exporters[i]->write(profile, profile->metrics[0].collector, &settings, sink);
+		need(sink_close(sink) == NULL);
+	}
+}
+
+/* Give each block that is there the checksum it needs; returns where the last one ends. */
+static size_t put_right(uint8_t *bytes, size_t size_bytes)
+{
+	size_t at = RECORDING_HEADER_BYTES;
+
+	while (size_bytes - at >= RECORDING_BLOCK_BYTES) {
+		uint8_t *block = bytes + at;
+		size_t left = size_bytes - at - RECORDING_BLOCK_BYTES;
+		/* Two bytes of length are enough, and keep most inputs within their bounds. */
+		size_t length = block[4] | (size_t)block[5] << 8;
+
+		length = length < left ? length : left;
+		wire_write_u32(block + 4, (uint32_t)length);
+		wire_write_u32(block,
+			       XXH32(block + RECORDING_CHECKSUM_BYTES,
+				     RECORDING_BLOCK_BYTES - RECORDING_CHECKSUM_BYTES + length, 0));
+		at += RECORDING_BLOCK_BYTES + length;
+	}
+	return at;
+}
+
+static void need(bool truth)
+{
+	if (!truth)
+		abort();
+}

@@ -1,0 +1,86 @@
+/*
+ * exported.h - for the tests of exporters: a profile of hostile names and random samples, and what the
+ * exporters make of it in memory.
+ */
+#ifndef EXPORTED_H
+#define EXPORTED_H
+
+#include "recordings.h"
+
+#include "exporter.h"
+
+static const char *const hostile_names[] = {
+	"<module>",
+	"a;b 12",
+	"\"quoted\\",
+	"new\nline\rand\ttab",
+	"lone\xed\xa0\x80surrogate",
+	"\xff\xfe",
+	"",
+	"caf\xc3\xa9 \xf0\x9f\x90\x8d",
+	"</script><!--",
+	"50% %s %n",
+	"x 1;y 2",
+	" ",
+	"\x1b[31mred",
+};
+
+static UNUSED uint32_t measurement_of(const struct profile *profile)
+{
+	return profile->metrics[0].collector;
+}
+
+/* Random samples and one of each hostile name; *filled: their sums. */
+static UNUSED struct profile *hostile_profile(uint64_t seed, struct filled *filled)
+{
+	char name[40];
+	char *path, *long_name = heap_zalloc(100001);
+	struct recording_head head;
+	struct recording *recording;
+	struct profile *profile = profile_new();
+
+	snprintf(name, sizeof(name), "hostile%llu", (unsigned long long)seed);
+	path = in_scratch(name);
+	head = make_head(path);
+	recording = recording_new(&head);
+	put_threads(recording);
+	recording_put_note(recording, "period.cpu", "10000000");
+	*filled = fill(recording, seed, 2000);
+	memset(long_name, 'n', 100000);
+	for (size_t i = 0; i <= PROF_COUNT(hostile_names); i++) {
+		const char *text = i < PROF_COUNT(hostile_names) ? hostile_names[i] : long_name;
+		uint32_t function = put_function(recording, text, text, text, 7);
+		uint32_t node = recording_put_node(recording, 0,
+						   recording_put_frame(recording, function, 9));
+
+		recording_put_sample(recording,
+				     &(struct recording_sample){ 1, 0, node, START_NS, 1000 });
+		filled->count++;
+		filled->value += 1000;
+	}
+	flush_good(recording, START_NS + 3000000000u);
+	recording_free(recording);
+	cr_assert_null(profile_add_file(profile, path));
+	cr_assert_null(profile_finish(profile));
+	heap_free(long_name);
+	return profile;
+}
+
+static UNUSED struct bytes export_to_memory(const struct exporter_hooks *hooks,
+					    const struct profile *profile, bool lines)
+{
+	struct exporter_settings settings = { .lines = lines };
+	struct sink *sink = sink_memory(hooks->gzip);
+	struct bytes all;
+	const void *bytes;
+
+	hooks->write(profile, measurement_of(profile), &settings, sink);
+	bytes = sink_bytes(sink, &all.size);
+	all.bytes = keep(malloc(all.size + 1));
+	memcpy(all.bytes, bytes, all.size);
+	all.bytes[all.size] = '\0';
+	cr_assert_null(sink_close(sink));
+	return all;
+}
+
+#endif

@@ -1,0 +1,212 @@
+/*
+ * test_signals_waits.c - signals taken by waiting for them, and calls that wait with a mask.
+ */
+#include "twin.h"
+
+/* ---- taking ---- */
+
+static void note_info(const char *where, int taken, const siginfo_t *info)
+{
+	int error = errno;
+
+	if (taken > 0)
+		note("%s: %d, code %d", where, taken, info->si_code);
+	else
+		note("%s: %d, error %d", where, taken, error);
+}
+
+static void waits(void)
+{
+	const struct timespec at_once = { 0, 0 }, soon = { 0, 20000000 };
+	sigset_t set = set_of(SIGURG, SIGUSR1), full;
+	siginfo_t info;
+	int signo = 0;
+
+	mask(SIG_BLOCK, SIGURG, SIGUSR1);
+	note_info("none", sigtimedwait(&set, &info, &at_once), &info);
+	note_info("none soon", sigtimedwait(&set, &info, &soon), &info);
+	raise(SIGURG);
+	note_info("raised", sigwaitinfo(&set, &info), &info);
+	sigqueue(getpid(), SIGURG, (union sigval){ .sival_int = 5 });
+	note_info("queued", sigtimedwait(&set, &info, &soon), &info);
+	note("value %d", info.si_value.sival_int);
+	raise(SIGUSR1);
+	raise(SIGURG);
+	note("sigwait %d", sigwait(&set, &signo));
+	note("took %d", signo);
+	note_pending("one left");
+	sigfillset(&full);
+	note("sigwait %d", sigwait(&full, &signo));
+	note("took %d", signo);
+	note_pending("none left");
+	note_mask("unchanged");
+	note_info("bad time", sigtimedwait(&set, &info, &(struct timespec){ 0, -1 }), &info);
+}
+
+static void *wait_in_thread(void *argument)
+{
+	sigset_t set;
+	int signo = 0;
+
+	(void)argument;
+	sigfillset(&set);
+	for (int i = 0; i < 3; i++) {
+		cr_assert_eq(sigwait(&set, &signo), 0);
+		note("thread took %d", signo);
+		cr_assert_eq(write(run.pipe[1], "", 1), 1);
+	}
+	return NULL;
+}
+
+/* The classic daemon: everything blocked, one thread takes all signals. */
+static void waits_in_a_thread(void)
+{
+	static const int signals[] = { SIGURG, SIGTERM, SIGURG };
+	sigset_t full;
+	pthread_t thread;
+	char byte;
+
+	cr_assert_eq(pipe(run.pipe), 0);
+	sigfillset(&full);
+	pthread_sigmask(SIG_BLOCK, &full, NULL);
+	thread = spawn(NULL, wait_in_thread, NULL);
+	for (size_t i = 0; i < PROF_COUNT(signals); i++) {
+		kill(getpid(), signals[i]);
+		cr_assert_eq(read(run.pipe[0], &byte, 1), 1);
+	}
+	pthread_join(thread, NULL);
+	note_pending("nothing");
+}
+
+static void *take_here(void *argument)
+{
+	(void)argument;
+	note_pending("in the thread");
+	mask(SIG_UNBLOCK, SIGURG, 0);
+	note("handled %d", run.handled);
+	return NULL;
+}
+
+/* One sent to the process goes to whoever unblocks it. */
+static void taken_by_another_thread(void)
+{
+	handle(NULL, SA_SIGINFO, 0);
+	mask(SIG_BLOCK, SIGURG, 0);
+	kill(getpid(), SIGURG);
+	note_pending("in main");
+	pthread_join(spawn(NULL, take_here, NULL), NULL);
+	note_pending("in main again");
+	raise(SIGURG);
+	pthread_join(spawn(NULL, take_here, NULL), NULL);
+	note_pending("main's own");
+}
+
+/* ---- waiting with a mask ---- */
+
+static int wait_suspend(const sigset_t *set)
+{
+	return sigsuspend(set);
+}
+
+static int wait_ppoll(const sigset_t *set)
+{
+	return ppoll(NULL, 0, &(struct timespec){ 0, 1000000 }, set);
+}
+
+static int wait_pselect(const sigset_t *set)
+{
+	return pselect(0, NULL, NULL, NULL, &(struct timespec){ 0, 1000000 }, set);
+}
+
+static int wait_epoll(const sigset_t *set)
+{
+	int fd = epoll_create1(0), result, error;
+	struct epoll_event event;
+
+	result = epoll_pwait(fd, &event, 1, 1, set);
+	error = errno;
+	close(fd);
+	errno = error;
+	return result;
+}
+
+static int wait_epoll2(const sigset_t *set)
+{
+	int fd = epoll_create1(0), result, error;
+	struct epoll_event event;
+
+	result = epoll_pwait2(fd, &event, 1, &(struct timespec){ 0, 1000000 }, set);
+	error = errno;
+	close(fd);
+	errno = error;
+	return result;
+}
+
+static void masked_wait(int (*wait)(const sigset_t *), bool ends)
+{
+	sigset_t usr2 = set_of(SIGUSR2, 0), both = set_of(SIGUSR2, SIGURG);
+	int result;
+
+	handle(on_signal, SA_RESTART, SIGHUP);
+	mask(SIG_BLOCK, SIGURG, SIGUSR1);
+	raise(SIGURG);
+	result = wait(&usr2);
+	note("pending: %d %d, handled %d", result, result < 0 ? errno : 0, run.handled);
+	note_mask("afterwards");
+	note_pending("afterwards");
+	if (!ends)
+		return;
+	raise(SIGURG);
+	result = wait(&both);
+	note("blocked: %d, handled %d", result, run.handled);
+	result = wait(NULL);
+	note("no mask: %d, handled %d", result, run.handled);
+	mask(SIG_SETMASK, SIGUSR1, 0);
+	note("handled %d", run.handled);
+	result = wait(&both);
+	note("blocks for its time: %d", result);
+	result = wait(&usr2);
+	note("nothing to do with us: %d", result);
+	note_mask("at the end");
+}
+
+static void suspends(void)
+{
+	masked_wait(wait_suspend, false);
+}
+
+static void polls(void)
+{
+	masked_wait(wait_ppoll, true);
+}
+
+static void selects(void)
+{
+	masked_wait(wait_pselect, true);
+}
+
+static void waits_for_epoll(void)
+{
+	masked_wait(wait_epoll, true);
+	run.handled = 0;
+	masked_wait(wait_epoll2, true);
+}
+
+static void pauses(void)
+{
+	handle(on_signal, 0, 0);
+	mask(SIG_BLOCK, SIGURG, SIGUSR1);
+	raise(SIGURG);
+	note("sigpause %d", sigpause(SIGURG));
+	note("errno %d handled %d", errno, run.handled);
+	note_mask("afterwards");
+}
+
+SAME(signals_waits, waits)
+SAME(signals_waits, waits_in_a_thread)
+SAME(signals_waits, taken_by_another_thread)
+SAME(signals_waits, suspends)
+SAME(signals_waits, polls)
+SAME(signals_waits, selects)
+SAME(signals_waits, waits_for_epoll)
+SAME(signals_waits, pauses)
