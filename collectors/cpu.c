@@ -111,7 +111,8 @@ static void cpu_after_fork(void)
 	int32_t quota = INT32_MAX;
 
 	/* Each timer takes one of the user's queued signals, timer_create(2). */
-	if (getrlimit(RLIMIT_SIGPENDING, &limit) == 0 && limit.rlim_cur / SIGPENDING_SHARE < INT32_MAX)
+	if (getrlimit(RLIMIT_SIGPENDING, &limit) == 0 &&
+	    limit.rlim_cur / SIGPENDING_SHARE < INT32_MAX)
 		quota = (int32_t)(limit.rlim_cur / SIGPENDING_SHARE);
 	atomic_store(&cpu.timers_left, quota);
 	atomic_store(&cpu.stopped, false);
@@ -176,7 +177,8 @@ static bool cpu_tick(const siginfo_t *info, void *context)
 
 	if (info->si_code == SI_TIMER && thread_cookie_ours((uintptr_t)info->si_value.sival_ptr))
 		thread = thread_enter_tick((uintptr_t)info->si_value.sival_ptr);
-	else if (info->si_code == POLL_IN && thread && info->si_fd == atomic_load(&own_of(thread)->perf))
+	else if (info->si_code == POLL_IN && thread &&
+		 info->si_fd == atomic_load(&own_of(thread)->perf))
 		thread = thread_enter();
 	else
 		return false;
@@ -185,7 +187,8 @@ static bool cpu_tick(const siginfo_t *info, void *context)
 	own = own_of(thread);
 	cpu_ns = os_thread_cpu_ns();
 	used_ns = cpu_ns - own->sampled_cpu_ns;
-	if (used_ns >= cpu.period_ns / 2 && !atomic_load_explicit(&cpu.stopped, memory_order_relaxed) &&
+	if (used_ns >= cpu.period_ns / 2 &&
+	    !atomic_load_explicit(&cpu.stopped, memory_order_relaxed) &&
 	    record_stack(thread, METRIC_cpu_cpu, os_monotonic_ns(), used_ns,
 			 os_program_counter(interrupted))) {
 		own->sampled_cpu_ns = cpu_ns;
@@ -238,7 +241,8 @@ static void cpu_flush(uint64_t time_ns, collector_note *note)
 		samples += atomic_load_explicit(&own_of(thread)->samples, memory_order_relaxed);
 	log_format(text, sizeof(text), "%llu", (unsigned long long)cpu.period_ns);
 	note("period.cpu", text);
-	log_format(text, sizeof(text), "%llu", (unsigned long long)(samples * NS_PER_S / (used_ns | 1)));
+	log_format(text, sizeof(text), "%llu",
+		   (unsigned long long)(samples * NS_PER_S / (used_ns | 1)));
 	note("cpu.achieved_hz", text);
 	note("cpu.clock", cpu.clock == CLOCK_CHOICE_MONOTONIC ? "monotonic" :
 			  cpu.wants_perf		      ? "tick+perf" :
@@ -307,9 +311,10 @@ static void perf_close(struct cpu_thread *own)
 static void perf_refused(int error)
 {
 	cpu.wants_perf = false;
-	log_line("perf events are refused here (error %d): at most %llu samples a second of CPU time, not %llu",
-		 error, (unsigned long long)(NS_PER_S / cpu.tick_ns),
-		 (unsigned long long)(NS_PER_S / cpu.period_ns));
+	log_line(
+		"perf events are refused here (error %d): at most %llu samples a second of CPU time, not %llu",
+		error, (unsigned long long)(NS_PER_S / cpu.tick_ns),
+		(unsigned long long)(NS_PER_S / cpu.period_ns));
 }
 
 static void rearm(struct thread *thread)

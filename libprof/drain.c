@@ -39,6 +39,7 @@ static struct {
 	struct drain_settings settings;
 	struct recording *recording;
 	uint64_t interval_ns, next_flush_ns;
+	uint64_t written_samples; /* by the last flush */
 	uint64_t earlier_ns; /* CPU time of the threads that were parked */
 	bool disk_failed; /* said so once */
 } drain;
@@ -46,6 +47,7 @@ static struct {
 static void *drain_main(void *unused);
 static errmsg thread_create(void);
 static bool await_state(enum drain_state least, uint64_t timeout_ns);
+static bool await_gone(uint64_t end_ns);
 static void ask(uint32_t bits);
 static bool enter(void);
 static void sleep_until_needed(void);
@@ -67,6 +69,7 @@ errmsg drain_begin(const struct drain_settings *settings)
 	drain.recording = NULL;
 	drain.interval_ns = INTERVAL_FIRST_NS;
 	drain.earlier_ns = 0;
+	drain.written_samples = 0;
 	drain.disk_failed = false;
 	atomic_store(&drain.asked, 0);
 	atomic_store(&drain.state, IDLE);
@@ -90,10 +93,8 @@ errmsg drain_start(void)
 
 bool drain_park(uint64_t timeout_ns)
 {
-	static const _Atomic uint32_t never;
-	uint64_t end = os_monotonic_ns() + timeout_ns;
+	uint64_t end_ns = os_monotonic_ns() + timeout_ns;
 	uint32_t state = atomic_load(&drain.state);
-	pid_t tid;
 
 	if (state != STARTING && state != RUNNING)
 		return true;
@@ -102,14 +103,7 @@ bool drain_park(uint64_t timeout_ns)
 		atomic_fetch_and(&drain.asked, ~(uint32_t)ASK_PARK);
 		return false;
 	}
-	/* CPython counts the threads of the kernel, and a thread that is exiting still is one. */
-	tid = atomic_load(&drain.tid);
-	while (tid && os_thread_exists(tid)) {
-		if (os_monotonic_ns() >= end)
-			return false;
-		os_futex_wait(&never, 0, GONE_STEP_NS);
-	}
-	return true;
+	return await_gone(end_ns);
 }
 
 bool drain_flush(uint64_t timeout_ns)
@@ -132,12 +126,13 @@ bool drain_flush(uint64_t timeout_ns)
 
 bool drain_finish(uint64_t timeout_ns)
 {
+	uint64_t end_ns = os_monotonic_ns() + timeout_ns;
 	uint32_t state = atomic_load(&drain.state);
 
 	if (state != STARTING && state != RUNNING)
 		return state == DONE || state == IDLE;
 	ask(ASK_FINISH);
-	return await_state(DONE, timeout_ns);
+	return await_state(DONE, timeout_ns) && await_gone(end_ns);
 }
 
 void drain_after_fork(void)
@@ -159,10 +154,9 @@ pid_t drain_tid(void)
 	return atomic_load(&drain.tid);
 }
 
-
 static errmsg thread_create(void)
 {
-	const uint64_t all = ~UINT64_C(0);
+	const uint64_t all = OS_SIGNALS_ALL;
 	pthread_attr_t attributes;
 	pthread_t thread;
 	uint64_t mask;
@@ -198,6 +192,20 @@ static bool await_state(enum drain_state least, uint64_t timeout_ns)
 		if (now >= end)
 			return false;
 		os_futex_wait(&drain.state, state, end - now);
+	}
+	return true;
+}
+
+/* Those who count threads (CPython at fork, libc for the last one) count one that is exiting, too. */
+static bool await_gone(uint64_t end_ns)
+{
+	static const _Atomic uint32_t never;
+	pid_t tid = atomic_load(&drain.tid);
+
+	while (tid && os_thread_exists(tid)) {
+		if (os_monotonic_ns() >= end_ns)
+			return false;
+		os_futex_wait(&never, 0, GONE_STEP_NS);
 	}
 	return true;
 }
@@ -315,8 +323,8 @@ static void announce(struct thread *thread)
 
 static void adapt(uint32_t fullest_bytes)
 {
-	uint64_t most = drain.settings.flush_ns < INTERVAL_MOST_NS ? drain.settings.flush_ns
-								   : INTERVAL_MOST_NS;
+	uint64_t most = drain.settings.flush_ns < INTERVAL_MOST_NS ? drain.settings.flush_ns :
+								     INTERVAL_MOST_NS;
 	uint64_t wanted = drain.interval_ns * (drain.settings.ring_bytes / TARGET_SHARE) /
 			  (fullest_bytes | 1);
 
@@ -334,8 +342,8 @@ static void flush(void)
 	drain.next_flush_ns = now + drain.settings.flush_ns;
 	task_wanted();
 	drain.settings.hooks.flush(now, note);
-	/* A process that was never seen at work leaves no file. */
-	if (stack_any())
+	/* A process that was never seen at work leaves no file, one that sleeps adds nothing to it. */
+	if (stack_any() && recording_samples(drain.recording) != drain.written_samples)
 		write_out(now);
 	atomic_fetch_and(&drain.asked, ~(uint32_t)ASK_FLUSH);
 	atomic_fetch_add(&drain.flushes, 1);
@@ -351,6 +359,7 @@ static void write_out(uint64_t now)
 	note_costs();
 	threads_sum(&sums);
 	recording_put_losses(drain.recording, sums.losses);
+	drain.written_samples = recording_samples(drain.recording);
 	error = recording_flush(drain.recording, now, &lost);
 	if (error && !drain.disk_failed) {
 		drain.disk_failed = true;
@@ -397,6 +406,7 @@ static void finish(void)
 
 	pass(true);
 	add_remainders();
+	drain.written_samples = UINT64_MAX; /* the last remarks are written in any case */
 	flush();
 	created = recording_created(drain.recording);
 	log_format(path, sizeof(path), "%s", recording_path(drain.recording));

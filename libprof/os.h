@@ -81,6 +81,9 @@ int os_tgkill(pid_t tid, int signo);
 /* The same with this very siginfo, whatever its si_code (rt_tgsigqueueinfo(2)). 0 or errno. any */
 int os_tgqueue(pid_t tid, int signo, const siginfo_t *info);
 
+/* Every signal but the two that libc keeps for itself (32 cancels threads, 33 changes the ids of all threads,
+   nptl(7)): whoever blocks those hangs the program's next setuid. */
+#define OS_SIGNALS_ALL (~(UINT64_C(3) << 31))
 /* Read and replace the calling thread's kernel signal mask, past our own interposition. set may be
    NULL. Kernel sets of 64 bits, bit signo-1. any */
 int os_sigmask(int how, const uint64_t *set, uint64_t *old);

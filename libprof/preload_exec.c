@@ -20,25 +20,26 @@
 #define OFF_NAME_BYTES (sizeof("MONPROF=") - 1)
 
 /* The environment that a child's image gets: `environment`, or a copy with MONPROF=off on our stack. */
-#define CHILD_ENVIRONMENT(environment, is_child)                                                    \
-	((is_child) && !option_number(OPTION_CHILDREN) && session_known()                            \
-		 ? with_off(environment, __builtin_alloca((count(environment) + 2) * sizeof(char *))) \
-		 : (char **)(environment))
+#define CHILD_ENVIRONMENT(environment, is_child)                                         \
+	((is_child) && !option_number(OPTION_CHILDREN) && session_known() ?              \
+		 with_off(environment,                                                   \
+			  __builtin_alloca((count(environment) + 2) * sizeof(char *))) : \
+		 (char **)(environment))
 
 /* The arguments of an execl call from `first` on, on our stack; leaves `list` behind the final NULL. */
-#define GATHER(arguments, first, list)                                                   \
-	do {                                                                             \
-		size_t gathered_ = 1;                                                    \
-		va_list counted_;                                                        \
-		va_start(list, first);                                                   \
-		va_copy(counted_, list);                                                 \
-		while (va_arg(counted_, char *))                                         \
-			gathered_++;                                                     \
-		va_end(counted_);                                                        \
-		arguments = __builtin_alloca((gathered_ + 1) * sizeof(char *));          \
-		arguments[0] = (char *)(uintptr_t)(first);                               \
-		for (size_t at_ = 1; at_ <= gathered_; at_++)                            \
-			arguments[at_] = va_arg(list, char *);                           \
+#define GATHER(arguments, first, list)                                          \
+	do {                                                                    \
+		size_t gathered_ = 1;                                           \
+		va_list counted_;                                               \
+		va_start(list, first);                                          \
+		va_copy(counted_, list);                                        \
+		while (va_arg(counted_, char *))                                \
+			gathered_++;                                            \
+		va_end(counted_);                                               \
+		arguments = __builtin_alloca((gathered_ + 1) * sizeof(char *)); \
+		arguments[0] = (char *)(uintptr_t)(first);                      \
+		for (size_t at_ = 1; at_ <= gathered_; at_++)                   \
+			arguments[at_] = va_arg(list, char *);                  \
 	} while (0)
 
 static bool spawn_begin(void);
@@ -79,8 +80,8 @@ PROF_EXPORT int fexecve(int fd, char *const arguments[], char *const environment
 	return result;
 }
 
-PROF_EXPORT int execveat(int fd, const char *path, char *const arguments[], char *const environment[],
-			 int flags)
+PROF_EXPORT int execveat(int fd, const char *path, char *const arguments[],
+			 char *const environment[], int flags)
 {
 	char *const *given = CHILD_ENVIRONMENT(environment, !session_ours());
 	int result;
@@ -144,7 +145,8 @@ PROF_EXPORT int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file
 	return error;
 }
 
-PROF_EXPORT int posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actions_t *actions,
+PROF_EXPORT int posix_spawnp(pid_t *pid, const char *file,
+			     const posix_spawn_file_actions_t *actions,
 			     const posix_spawnattr_t *attributes, char *const arguments[],
 			     char *const environment[])
 {

@@ -38,7 +38,8 @@ errmsg python_register(void (*atexit)(void), void (*child)(void))
 	done = register_atexit() && register_child();
 	py.PyErr_Clear();
 	py.PyErr_SetRaisedException(raised);
-	return done ? NULL : "Python's atexit or os.register_at_fork is not to be had: not profiled";
+	return done ? NULL :
+		      "Python's atexit or os.register_at_fork is not to be had: not profiled";
 }
 
 static struct py_object *call_atexit(struct py_object *self, struct py_object *unused)
@@ -59,7 +60,8 @@ static struct py_object *call_child(struct py_object *self, struct py_object *un
 
 static bool register_atexit(void)
 {
-	static struct py_method_def method = { "monprof_atexit", call_atexit, PYAPI_METH_NOARGS, NULL };
+	static struct py_method_def method = { "monprof_atexit", call_atexit, PYAPI_METH_NOARGS,
+					       NULL };
 	struct py_object *callback = py.PyCFunction_NewEx(&method, NULL, NULL);
 	bool done = callback && call_with("atexit", "register", NULL, callback);
 
@@ -69,7 +71,8 @@ static bool register_atexit(void)
 
 static bool register_child(void)
 {
-	static struct py_method_def method = { "monprof_child", call_child, PYAPI_METH_NOARGS, NULL };
+	static struct py_method_def method = { "monprof_child", call_child, PYAPI_METH_NOARGS,
+					       NULL };
 	struct py_object *callback = py.PyCFunction_NewEx(&method, NULL, NULL);
 	/* posix, not os: it is built in, and is there under -S too. */
 	bool done = callback && call_with("posix", "register_at_fork", "after_in_child", callback);
@@ -174,7 +177,8 @@ static void name_thread(struct py_object *object)
 	const char *text = name ? py.PyUnicode_AsUTF8(name) : NULL;
 	long tid = ident ? py.PyLong_AsLong(ident) : -1;
 
-	for (struct thread *thread = thread_next(NULL); text && thread; thread = thread_next(thread)) {
+	for (struct thread *thread = thread_next(NULL); text && thread;
+	     thread = thread_next(thread)) {
 		if (atomic_load(&thread->tid) != tid || atomic_load(&thread->python_name_known))
 			continue;
 		log_format(thread->python_name, sizeof(thread->python_name), "%s", text);

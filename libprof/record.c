@@ -15,13 +15,15 @@ static struct {
 } records = { .depth = 512 };
 
 static bool gate_knows(uintptr_t interpreter);
-static void record_head(struct record *record, enum metric metric, uint64_t time_ns, uint64_t value);
+static void record_head(struct record *record, enum metric metric, uint64_t time_ns,
+			uint64_t value);
 static void record_commit(struct thread *thread, struct record *record, size_t depth);
 
 bool record_stack(struct thread *thread, enum metric metric, uint64_t time_ns, uint64_t value,
 		  uintptr_t pc)
 {
-	uint32_t finalizing = atomic_load_explicit(&record_gate.finalizing_tid, memory_order_acquire);
+	uint32_t finalizing =
+		atomic_load_explicit(&record_gate.finalizing_tid, memory_order_acquire);
 	uint32_t most = record_bytes(records.depth);
 	struct record *record;
 	size_t depth, room;
@@ -29,7 +31,8 @@ bool record_stack(struct thread *thread, enum metric metric, uint64_t time_ns, u
 	uint32_t got;
 	enum frames_result result;
 
-	if (finalizing && finalizing != (uint32_t)atomic_load_explicit(&thread->tid, memory_order_relaxed))
+	if (finalizing &&
+	    finalizing != (uint32_t)atomic_load_explicit(&thread->tid, memory_order_relaxed))
 		return record_put(thread, metric, time_ns, value, FRAME_FINALIZING);
 	record = ring_begin(&thread->ring, record_bytes(1), most, &got);
 	if (!record) {
@@ -89,7 +92,8 @@ uint32_t record_bytes(uint32_t depth)
 static bool gate_knows(uintptr_t interpreter)
 {
 	for (unsigned i = 0; i < RECORD_INTERPRETERS; i++) {
-		uintptr_t known = atomic_load_explicit(&record_gate.interpreters[i], memory_order_acquire);
+		uintptr_t known =
+			atomic_load_explicit(&record_gate.interpreters[i], memory_order_acquire);
 
 		if (known == interpreter)
 			return true;

@@ -57,14 +57,14 @@ static void adopt_main(void);
 static void ending(void);
 static bool end_begins(void);
 static void end(uint64_t timeout_ns, bool may_start);
-static void fork_prepare(void);
-static void fork_parent(void);
 static void child(void);
 static void ask_python(uint32_t what);
 static int pending(void *unused);
 static bool tick(const siginfo_t *info, void *context);
 static struct signals_thread *signals_self(void);
 static void thread_ending(struct thread *thread);
+static void last_words(struct thread *thread);
+static bool thread_is_last(const struct thread *self);
 static void drainer_begin(bool own_descriptors);
 static void drainer_end(void);
 static void drainer_pass(uint64_t time_ns);
@@ -74,13 +74,12 @@ static void drainer_gone(struct thread *thread);
 static uint64_t drainer_remainder(enum metric metric, uint64_t own_ns);
 
 /* Each hook of each collector that runs, in order of rows. */
-#define EACH_HOOK(hook, ...)                                                          \
-	do {                                                                          \
-		for (unsigned row = 0; row < COLLECTOR_COUNT; row++) {                \
-			if (session.collectors >> row & 1 &&                          \
-			    registry_collectors[row].hooks->hook)                     \
-				registry_collectors[row].hooks->hook(__VA_ARGS__);    \
-		}                                                                     \
+#define EACH_HOOK(hook, ...)                                                                       \
+	do {                                                                                       \
+		for (unsigned row = 0; row < COLLECTOR_COUNT; row++) {                             \
+			if (session.collectors >> row & 1 && registry_collectors[row].hooks->hook) \
+				registry_collectors[row].hooks->hook(__VA_ARGS__);                 \
+		}                                                                                  \
 	} while (0)
 
 /* ---- the way in ---- */
@@ -220,7 +219,8 @@ static errmsg begin(void)
 		return error;
 	drainer.mappings = place_mappings(&drainer.mapping_count);
 	python_read_path(place_cwd());
-	if (!session.is_forking_watched && pthread_atfork(fork_prepare, fork_parent, NULL) != 0)
+	if (!session.is_forking_watched &&
+	    pthread_atfork(session_step_aside, session_come_back, NULL) != 0)
 		return "fork cannot be watched: not profiled";
 	session.is_forking_watched = true;
 	atomic_store(&session.pid, os_getpid());
@@ -229,7 +229,7 @@ static errmsg begin(void)
 	error = drain_begin(&drainer);
 	if (error) {
 		EACH_HOOK(stop);
-		thread_ending(thread_self());
+		last_words(thread_self());
 		threads_close();
 	}
 	return error;
@@ -322,7 +322,8 @@ static void end(uint64_t timeout_ns, bool may_start)
 	}
 	if (!drain_finish(timeout_ns) && is_first)
 		log_line("the end of the program does not wait longer for the profile; "
-			 "what was recorded stays in %s", place_recording());
+			 "what was recorded stays in %s",
+			 place_recording());
 	if (is_first) {
 		symbol_close();
 		atomic_store(&session.state, OVER);
@@ -343,7 +344,7 @@ bool session_known(void)
 	return state == RUNNING || state == ENDING || state == SILENT;
 }
 
-static void fork_prepare(void)
+void session_step_aside(void)
 {
 	if (!session_ours())
 		return;
@@ -353,22 +354,12 @@ static void fork_prepare(void)
 	drain_park(PARK_NS);
 }
 
-static void fork_parent(void)
+void session_come_back(void)
 {
 	if (!session_ours() || atomic_fetch_sub(&session.forking, 1) > 1)
 		return;
 	if (atomic_load(&session.state) == RUNNING)
 		ask_python(PENDING_DRAINER);
-}
-
-void session_step_aside(void)
-{
-	fork_prepare();
-}
-
-void session_come_back(void)
-{
-	fork_parent();
 }
 
 /* Python's own after-fork hook: the child goes on as Python. */
@@ -481,16 +472,39 @@ void session_thread_end(void)
 {
 	if (!session_ours() || !thread_self())
 		return;
-	thread_ending(thread_self());
+	last_words(thread_self());
 	drain_flush(SESSION_EXIT_NS); /* its pass takes what the drainer holds of the thread */
 }
 
+/* Called by a thread that returns or exits. */
 static void thread_ending(struct thread *thread)
 {
-	if (!thread || !session_ours() || !thread_enter())
+	if (!session_ours())
+		return;
+	last_words(thread);
+	if (thread_is_last(thread))
+		end(option_number(OPTION_EXIT_WAIT), true);
+}
+
+static void last_words(struct thread *thread)
+{
+	if (!thread || !thread_enter())
 		return;
 	EACH_HOOK(thread_end, thread);
 	thread_leave(thread);
+}
+
+/*
+ * A process ends when its last thread returns, without any other sign (pthread_exit(3)); ours would keep it
+ * alive.  What we do not know of (raw clone) loses the rest of its profile, no more.
+ */
+static bool thread_is_last(const struct thread *self)
+{
+	for (struct thread *thread = thread_next(NULL); thread; thread = thread_next(thread)) {
+		if (thread != self && atomic_load(&thread->state) == THREAD_LIVE)
+			return false;
+	}
+	return true;
 }
 
 static struct signals_thread *signals_self(void)

@@ -41,7 +41,8 @@ void session_finish(void);
 /* The calling thread tries an exec; it failed, errno is kept. exit */
 void session_exec_begin(void);
 void session_exec_failed(void);
-/* Our thread must not be counted for a moment (unshare, setns). fork */
+/* Our thread must not be counted for a moment, nor hold anything (fork, unshare, setns); and after it, in the
+   same process. fork */
 void session_step_aside(void);
 void session_come_back(void);
 

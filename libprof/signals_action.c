@@ -80,7 +80,7 @@ void signals_action_write(const struct sigaction *act)
 
 uint64_t signals_action_lock(void)
 {
-	const uint64_t all = UINT64_MAX;
+	const uint64_t all = OS_SIGNALS_ALL;
 	uint64_t mask = 0;
 
 	os_sigmask(SIG_SETMASK, &all, &mask);

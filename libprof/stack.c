@@ -80,7 +80,8 @@ void stack_add(struct thread *thread, const struct record *record)
 		struct placed placed = frame_find(&record->frames[i], record->time_ns);
 
 		if (placed.frame)
-			sample.node = recording_put_node(stacks.recording, sample.node, placed.frame);
+			sample.node =
+				recording_put_node(stacks.recording, sample.node, placed.frame);
 		if (!placed.frame || !sample.node) {
 			thread_lose(thread, LOSS_no_memory);
 			return;
@@ -136,7 +137,8 @@ static struct placed frame_find(const struct frame *frame, uint64_t time_ns)
 	place.serial = symbol->serial;
 	place.offset = (uint32_t)(frame->instruction - symbol->instructions);
 	id = intern_put(&stacks.places, &place, sizeof(place), &fresh);
-	if (!id || !heap_grow((void **)&stacks.placed, &stacks.placed_capacity, id, sizeof(*stacks.placed)))
+	if (!id || !heap_grow((void **)&stacks.placed, &stacks.placed_capacity, id,
+			      sizeof(*stacks.placed)))
 		return place_new(symbol, frame->instruction);
 	if (!fresh)
 		return stacks.placed[id - 1];
@@ -173,7 +175,8 @@ static struct placed place_new(const struct symbol *symbol, uintptr_t instructio
 	};
 	struct placed placed;
 
-	function.module_bytes = symbol_module(symbol->file, stacks.module, PATH_BYTES, stacks.file, PATH_BYTES);
+	function.module_bytes =
+		symbol_module(symbol->file, stacks.module, PATH_BYTES, stacks.file, PATH_BYTES);
 	function.file_bytes = strlen(stacks.file);
 	placed.in_threading = strcmp(stacks.module, "threading") == 0;
 	placed.frame = recording_put_frame(stacks.recording,

@@ -176,7 +176,8 @@ uintptr_t thread_cookie(const struct thread *thread)
 {
 	uint64_t generation = atomic_load_explicit(&thread->generation, memory_order_relaxed);
 
-	return COOKIE_MAGIC << COOKIE_MAGIC_SHIFT | generation << COOKIE_GENERATION_SHIFT | thread->slot;
+	return COOKIE_MAGIC << COOKIE_MAGIC_SHIFT | generation << COOKIE_GENERATION_SHIFT |
+	       thread->slot;
 }
 
 bool thread_cookie_ours(uintptr_t cookie)
@@ -290,7 +291,8 @@ static struct thread *slot_reuse(void)
 		struct thread *thread = atomic_load(&threads.slots[i]);
 		uint32_t expected = THREAD_FREE;
 
-		if (thread && atomic_compare_exchange_strong(&thread->state, &expected, THREAD_BORN)) {
+		if (thread &&
+		    atomic_compare_exchange_strong(&thread->state, &expected, THREAD_BORN)) {
 			atomic_fetch_sub(&threads.free_count, 1);
 			return thread;
 		}
@@ -300,7 +302,8 @@ static struct thread *slot_reuse(void)
 
 static struct thread *slot_add(void)
 {
-	size_t size = (sizeof(struct thread) + PROF_CACHE_LINE - 1) & ~(size_t)(PROF_CACHE_LINE - 1);
+	size_t size = (sizeof(struct thread) + PROF_CACHE_LINE - 1) &
+		      ~(size_t)(PROF_CACHE_LINE - 1);
 	struct thread *thread;
 	uint32_t slot;
 

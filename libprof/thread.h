@@ -60,7 +60,8 @@ struct thread {
 	bool announced; /* the recording knows it */
 	bool seen; /* in /proc/self/task, this time */
 	bool is_asked_for; /* its Python name, once */
-	uint32_t start_node, start_epoch; /* stack down to the function that it runs, in the recording */
+	uint32_t start_node,
+		start_epoch; /* stack down to the function that it runs, in the recording */
 	char known_name[64]; /* as last written */
 };
 
