@@ -45,6 +45,8 @@ struct collector_hooks {
 	void (*pass)(uint64_t time_ns);
 	/* At each flush: what is worth saying beside the samples. drainer */
 	void (*flush)(uint64_t time_ns, collector_note *note);
+	/* What the kernel spent on this collector's ticks, but for delivering their signals; ns. drainer */
+	uint64_t (*kernel_ns)(void);
 	/* At the end: what was measured for the whole process and no thread has recorded. own_ns: CPU time of
 	   the profiler's own threads. drainer */
 	uint64_t (*remainder)(enum metric metric, uint64_t own_ns);

@@ -96,17 +96,17 @@ uint32_t place_ring_bytes(uint32_t record_bytes)
 	return size;
 }
 
-void place_note(collector_note *note, uint64_t tick_cost_ns)
+void place_note(collector_note *note, uint64_t kernel_ns)
 {
 	uint64_t used_ns = os_process_cpu_ns() - place.start_cpu_ns, own_ns, share;
 	struct threads_sums sums;
 	char text[32];
 
 	threads_sum(&sums);
-	own_ns = sums.own_ns + sums.entries * tick_cost_ns + os_thread_cpu_ns();
+	own_ns = sums.own_ns + kernel_ns + os_thread_cpu_ns();
 	share = own_ns * PERCENT_OF_NS / (used_ns | 1);
-	log_format(text, sizeof(text), "%llu", (unsigned long long)tick_cost_ns);
-	note("own.kernel_ns_per_tick", text);
+	log_format(text, sizeof(text), "%llu", (unsigned long long)kernel_ns);
+	note("own.kernel_ns", text);
 	log_format(text, sizeof(text), "%llu.%02llu%%", (unsigned long long)share / 100,
 		   (unsigned long long)share % 100);
 	note("own.share_of_cpu", text);

@@ -555,9 +555,12 @@ static void drainer_pass(uint64_t time_ns)
 static void drainer_flush(uint64_t time_ns, collector_note *note)
 {
 	static bool signal_given_up;
+	struct threads_sums sums;
 
 	EACH_HOOK(flush, time_ns, note);
-	place_note(note, session.tick_cost_ns);
+	threads_sum(&sums);
+	place_note(note,
+		   sums.entries * session.tick_cost_ns + registry_kernel_ns(session.collectors));
 	if (atomic_load(&session.state) != RUNNING)
 		return;
 	if (!signal_given_up && !signals_check()) {
@@ -580,11 +583,5 @@ static void drainer_gone(struct thread *thread)
 
 static uint64_t drainer_remainder(enum metric metric, uint64_t own_ns)
 {
-	uint64_t sum = 0;
-
-	for (unsigned row = 0; row < COLLECTOR_COUNT; row++) {
-		if (session.collectors >> row & 1 && registry_collectors[row].hooks->remainder)
-			sum += registry_collectors[row].hooks->remainder(metric, own_ns);
-	}
-	return sum;
+	return registry_remainder(session.collectors, metric, own_ns);
 }

@@ -1,0 +1,47 @@
+"""Measure libmonprof under the Python that runs this: bench.py [ROW...]. bench/run builds what it needs."""
+
+import platform
+import shutil
+import sys
+
+import accuracy
+import cost
+import outside
+import recording
+import start
+
+ROWS = {
+    "accounted": accuracy.accounted,
+    "shares": accuracy.shares,
+    "stacks": accuracy.stacks,
+    "own": cost.own,
+    "outside": outside.outside,
+    "floor": outside.floor,
+    "sample": cost.sample,
+    "true": start.true,
+    "pass": start.python_pass,
+    "memory": start.memory,
+}
+
+
+def main(names):
+    unknown = [name for name in names if name not in ROWS]
+    if unknown:
+        print(f"bench: no row {', '.join(unknown)}; rows: {' '.join(ROWS)}", file=sys.stderr)
+        return 2
+    with open("/proc/self/maps") as maps:
+        linked = "shared" if "libpython" in maps.read() else "static"
+    print(f"\n==== CPython {platform.python_version()}, {linked}, Linux {platform.release()}")
+    missed = []
+    try:
+        for name in names or ROWS:
+            if ROWS[name]().missed:
+                missed.append(name)
+    finally:
+        shutil.rmtree(recording.SCRATCH, ignore_errors=True)
+    print("\nMISSED: " + " ".join(missed) if missed else "\nall ok")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
