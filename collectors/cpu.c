@@ -428,8 +428,8 @@ static uint64_t random_next(void)
 	return cpu.random >> 8;
 }
 
-/* Half to one and a half times the rate, evenly: each holds for the same time, and the mean is the rate. */
+/* Three to five quarters of the rate, evenly: the mean of equal times is the rate, that of equal counts nearly. */
 static uint64_t jittered(uint64_t period_ns, uint64_t random)
 {
-	return period_ns * period_ns / (period_ns / 2 + random % period_ns);
+	return period_ns * period_ns / (period_ns * 3 / 4 + random % (period_ns / 2));
 }
