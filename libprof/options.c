@@ -289,10 +289,12 @@ static bool load_row(enum option_id id)
 	if (!text || !text[0])
 		return true;
 	wrong = option_parse(&rows[id], text, &value, error, sizeof(error));
-	if (wrong) {
+	if (wrong && option_number(OPTION_STRICT))
+		log_line("%s", wrong); /* the line that ends it all follows */
+	else if (wrong)
 		log_line("%s; it stays at %s", wrong, rows[id].preset);
+	if (wrong)
 		return false;
-	}
 	value.given = true;
 	options.values[id] = value;
 	return rows[id].type != OPTION_TYPE_TEXT || keep_text(id);

@@ -544,9 +544,11 @@ static void drainer_pass(uint64_t time_ns)
 	bool wanted = false;
 
 	EACH_HOOK(pass, time_ns);
+	/* Python names a thread some time after its birth, or never: we ask ever more rarely. */
 	for (struct thread *thread = thread_next(NULL); thread; thread = thread_next(thread)) {
-		wanted |= !thread->is_asked_for && !atomic_load(&thread->python_name_known);
-		thread->is_asked_for = true;
+		uint32_t passes = ++thread->nameless_passes;
+
+		wanted |= !(passes & (passes - 1)) && !atomic_load(&thread->python_name_known);
 	}
 	if (wanted && atomic_load(&session.state) == RUNNING)
 		ask_python(PENDING_NAMES);

@@ -31,7 +31,7 @@
 
 #define ALIVE UINT64_MAX
 #define LIVE_MAX 131072 /* known live entries; one more, and all are forgotten once drained */
-#define DEAD_MAX 8192 /* entries made at a death; beyond them deaths are lost until drained */
+#define DEAD_MAX 16384 /* entries made at a death; beyond them deaths are lost until drained */
 #define BUCKETS_MIN 1024
 #define INTERPRETERS_MAX 64
 #define LINES_LOG2 10

@@ -59,7 +59,7 @@ struct thread {
 	/* written by the drainer */
 	bool announced; /* the recording knows it */
 	bool seen; /* in /proc/self/task, this time */
-	bool is_asked_for; /* its Python name, once */
+	uint32_t nameless_passes; /* of the drainer, without a Python name */
 	uint32_t start_node,
 		start_epoch; /* stack down to the function that it runs, in the recording */
 	char known_name[64]; /* as last written */

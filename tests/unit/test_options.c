@@ -349,6 +349,15 @@ Test(options, strict_turns_profiling_off)
 			 "profiling is off: MONPROF_STRICT=yes, and a setting is wrong");
 }
 
+Test(options, strict_says_nothing_of_a_fallback)
+{
+	setenv("MONPROF_STRICT", "yes", 1);
+	setenv("MONPROF_DEPTH", "0", 1);
+	cr_expect_not(options_load());
+	cr_assert_eq(said.count, 2);
+	cr_expect_null(strstr(said.lines[0], "stays at"), "%s", said.lines[0]);
+}
+
 Test(options, strict_lets_good_settings_through)
 {
 	setenv("MONPROF_STRICT", "yes", 1);

@@ -304,7 +304,7 @@ Test(symbol, without_memory_a_record_has_no_name_yet)
 Test(symbol, deaths_are_bounded)
 {
 	static struct code_object again;
-	size_t named = 0, deaths = 9000;
+	size_t named = 0, deaths = 17000;
 
 	mark_set((uintptr_t)&again);
 	for (size_t i = 0; i < deaths; i++) {
@@ -314,7 +314,7 @@ Test(symbol, deaths_are_bounded)
 	}
 	for (size_t i = 0; i < deaths; i++)
 		named += is(find(&again, 995 + 10 * i), "f");
-	cr_assert_eq(named, 8192);
+	cr_assert_eq(named, 16384);
 	symbol_drained(clock_ns + 1);
 	make(&again, "again", "f.py");
 	clock_ns += 10;
