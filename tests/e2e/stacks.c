@@ -356,13 +356,37 @@ size_t stacks_depth(const struct stacks *stacks)
 	return depth;
 }
 
+static uint64_t value_of(const struct stacks *stacks, const struct stacks_frame *frame)
+{
+	uint64_t value = 0;
+
+	for (size_t i = 0; i < stacks->count; i++) {
+		const struct stack *stack = &stacks->stacks[i];
+
+		for (size_t at = 0; at < stack->depth; at++)
+			value += stack->frames[at] == frame ? stack->value : 0;
+	}
+	return value;
+}
+
 const struct stacks_frame *stacks_frame(const struct stacks *stacks, const char *function)
 {
+	const struct stacks_frame *hottest = NULL;
+	uint64_t most = 0;
+
 	for (size_t i = 0; i < stacks->frame_count; i++) {
-		if (stacks->frames[i] && stacks_is(stacks->frames[i], function))
-			return stacks->frames[i];
+		const struct stacks_frame *frame = stacks->frames[i];
+		uint64_t value;
+
+		if (!frame || !stacks_is(frame, function))
+			continue;
+		value = value_of(stacks, frame);
+		if (!hottest || value > most) {
+			hottest = frame;
+			most = value;
+		}
 	}
-	return NULL;
+	return hottest;
 }
 
 const char *stacks_names(struct run *run, const struct stacks *stacks)

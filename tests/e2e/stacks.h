@@ -47,6 +47,7 @@ uint64_t stacks_of_thread(const struct stacks *stacks, const char *thread_name);
 size_t stacks_threads(const struct stacks *stacks);
 /* Greatest depth. */
 size_t stacks_depth(const struct stacks *stacks);
+/* The function's frame (its line, that is) that most of the time was spent in. */
 const struct stacks_frame *stacks_frame(const struct stacks *stacks, const char *function);
 bool stacks_is(const struct stacks_frame *frame, const char *function);
 /* All function names, for messages: at most a page. */
