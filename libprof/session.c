@@ -321,8 +321,8 @@ static void end(uint64_t timeout_ns, bool may_start)
 			drain_start();
 	}
 	if (!drain_finish(timeout_ns) && is_first)
-		log_line("the end of the program does not wait longer for the profile; "
-			 "what was recorded stays in %s",
+		log_line("the end of the program waits no longer for the profile: "
+			 "if it is not there, its recording is, %s",
 			 place_recording());
 	if (is_first) {
 		symbol_close();
