@@ -39,6 +39,7 @@ struct cpu_thread {
 	/* written at birth and by the drainer */
 	_Atomic int timer;
 	_Atomic int perf; /* read by the handler */
+	_Atomic int perf_known; /* the same, or the last one: its signals may still be under way */
 	uint32_t rearmed_samples;
 	_Atomic bool has_begun; /* release: the rest is set */
 };
@@ -92,6 +93,7 @@ const struct collector_hooks cpu_collector = {
 static struct cpu_thread *own_of(struct thread *thread);
 static void timer_arm(struct thread *thread, uint64_t random);
 static void perf_open(struct thread *thread);
+static bool perf_is(const struct cpu_thread *own, int fd);
 static uint64_t perf_cost(void);
 static uint64_t spin_ns(void);
 static void perf_close(struct cpu_thread *own);
@@ -170,7 +172,9 @@ static void cpu_thread_gone(struct thread *thread)
 	perf_close(own);
 	timer_drop(thread);
 	if (own->has_begun) {
-		if (!os_thread_cpu_of(atomic_load(&thread->tid), &cpu_ns))
+		/* The clock of a thread that ended unseen cannot be read, or is that of its id's next owner. */
+		if (atomic_load(&thread->state) != THREAD_LIVE ||
+		    !os_thread_cpu_of(atomic_load(&thread->tid), &cpu_ns))
 			cpu_ns = own->sampled_cpu_ns;
 		last_words(thread, cpu_ns);
 	}
@@ -189,8 +193,7 @@ static bool cpu_tick(const siginfo_t *info, void *context)
 
 	if (info->si_code == SI_TIMER && thread_cookie_ours((uintptr_t)info->si_value.sival_ptr))
 		thread = thread_enter_tick((uintptr_t)info->si_value.sival_ptr);
-	else if (info->si_code == POLL_IN && thread &&
-		 info->si_fd == atomic_load(&own_of(thread)->perf))
+	else if (info->si_code == POLL_IN && thread && perf_is(own_of(thread), info->si_fd))
 		thread = thread_enter();
 	else
 		return false;
@@ -201,7 +204,8 @@ static bool cpu_tick(const siginfo_t *info, void *context)
 		atomic_store_explicit(&own->perf_ticks, own->perf_ticks + 1, memory_order_relaxed);
 	cpu_ns = os_thread_cpu_ns();
 	used_ns = cpu_ns - own->sampled_cpu_ns;
-	if (used_ns >= cpu.period_ns / 2 &&
+	/* The clock may be refused (seccomp), and then says 0. */
+	if (cpu_ns > own->sampled_cpu_ns && used_ns >= cpu.period_ns / 2 &&
 	    !atomic_load_explicit(&cpu.stopped, memory_order_relaxed) &&
 	    record_stack(thread, METRIC_cpu_cpu, os_monotonic_ns(), used_ns,
 			 os_program_counter(interrupted))) {
@@ -318,10 +322,18 @@ static void perf_open(struct thread *thread)
 	int perf = os_perf_open(atomic_load(&thread->tid), signals_number(),
 				jittered(cpu.period_ns, random_next()));
 
-	if (perf >= 0)
+	if (perf >= 0) {
+		atomic_store(&own->perf_known, perf);
 		atomic_store(&own->perf, perf);
-	else if (perf != -ESRCH && perf != -EMFILE)
+	} else if (perf != -ESRCH && perf != -EMFILE)
 		perf_refused(-perf);
+}
+
+static bool perf_is(const struct cpu_thread *own, int fd)
+{
+	return fd != NO_PERF &&
+	       (fd == atomic_load_explicit(&own->perf, memory_order_relaxed) ||
+		fd == atomic_load_explicit(&own->perf_known, memory_order_relaxed));
 }
 
 /*
@@ -407,9 +419,10 @@ static void last_words(struct thread *thread, uint64_t cpu_ns)
 	own->has_begun = false;
 	if (cpu_ns <= own->sampled_cpu_ns)
 		return;
-	record_put(thread, METRIC_cpu_cpu, os_monotonic_ns(), cpu_ns - own->sampled_cpu_ns,
-		   FRAME_THREAD_EXIT);
-	own->sampled_cpu_ns = cpu_ns;
+	/* What does not fit goes to the process's remainder. */
+	if (record_put(thread, METRIC_cpu_cpu, os_monotonic_ns(), cpu_ns - own->sampled_cpu_ns,
+		       FRAME_THREAD_EXIT))
+		own->sampled_cpu_ns = cpu_ns;
 }
 
 static bool timer_quota_take(void)

@@ -34,7 +34,7 @@ enum { ASK_FLUSH = 1, ASK_PARK = 2, ASK_FINISH = 4 };
 static struct {
 	_Atomic uint32_t asked;
 	_Atomic uint32_t state;
-	_Atomic uint32_t flushes;
+	_Atomic uint32_t answered; /* requests to flush */
 	_Atomic pid_t tid;
 	struct drain_settings settings;
 	struct recording *recording;
@@ -56,6 +56,7 @@ static uint32_t pass_thread(struct thread *thread, bool last);
 static void announce(struct thread *thread);
 static void adapt(uint32_t fullest_bytes);
 static void flush(void);
+static void answer(void);
 static void write_out(uint64_t now);
 static void note(const char *key, const char *value);
 static void note_costs(void);
@@ -109,17 +110,18 @@ bool drain_park(uint64_t timeout_ns)
 bool drain_flush(uint64_t timeout_ns)
 {
 	uint64_t end = os_monotonic_ns() + timeout_ns;
-	uint32_t before = atomic_load(&drain.flushes);
+	uint32_t before = atomic_load(&drain.answered);
 
-	if (atomic_load(&drain.state) != RUNNING)
-		return atomic_load(&drain.state) != STARTING;
 	ask(ASK_FLUSH);
-	while (atomic_load(&drain.flushes) == before) {
+	while (atomic_load(&drain.answered) == before) {
+		uint32_t state = atomic_load(&drain.state);
 		uint64_t now = os_monotonic_ns();
 
+		if (state == PARKED || state == DONE || state == IDLE)
+			return true;
 		if (now >= end)
 			return false;
-		os_futex_wait(&drain.flushes, before, end - now);
+		os_futex_wait(&drain.answered, before, end - now);
 	}
 	return true;
 }
@@ -129,10 +131,26 @@ bool drain_finish(uint64_t timeout_ns)
 	uint64_t end_ns = os_monotonic_ns() + timeout_ns;
 	uint32_t state = atomic_load(&drain.state);
 
-	if (state != STARTING && state != RUNNING)
-		return state == DONE || state == IDLE;
+	if (state == DONE || state == IDLE)
+		return true;
 	ask(ASK_FINISH);
-	return await_state(DONE, timeout_ns) && await_gone(end_ns);
+	return await_state(PARKED, timeout_ns) && atomic_load(&drain.state) == DONE &&
+	       await_gone(end_ns);
+}
+
+bool drain_end(uint64_t timeout_ns, bool may_start)
+{
+	uint64_t end_ns = os_monotonic_ns() + timeout_ns;
+
+	/* A fork in another thread may park it once more. */
+	for (;;) {
+		uint64_t now = os_monotonic_ns();
+
+		if (drain_finish(now < end_ns ? end_ns - now : 0))
+			return true;
+		if (!may_start || !drain_is_parked() || now >= end_ns || drain_start())
+			return false;
+	}
 }
 
 void drain_after_fork(void)
@@ -142,11 +160,16 @@ void drain_after_fork(void)
 		stack_release();
 		recording_free(drain.recording);
 	} else {
-		stack_begin(NULL);
+		stack_abandon();
 	}
 	drain.recording = NULL;
 	atomic_store(&drain.tid, 0);
 	atomic_store(&drain.state, IDLE);
+}
+
+bool drain_is_parked(void)
+{
+	return atomic_load(&drain.state) == PARKED;
 }
 
 pid_t drain_tid(void)
@@ -216,7 +239,8 @@ static void *drain_main(void *unused)
 	if (!enter())
 		return NULL;
 	for (;;) {
-		uint32_t asked = atomic_load(&drain.asked);
+		/* Taken before the pass: a request that comes later gets a pass of its own. */
+		uint32_t asked = atomic_fetch_and(&drain.asked, ~(uint32_t)ASK_FLUSH);
 
 		if (asked & ASK_FINISH) {
 			finish();
@@ -229,6 +253,10 @@ static void *drain_main(void *unused)
 		}
 		if (asked & ASK_FLUSH || os_monotonic_ns() >= drain.next_flush_ns)
 			flush();
+		if (asked & ASK_FLUSH)
+			answer();
+		if (task_alone() && drain.settings.hooks.alone())
+			ask(ASK_FINISH);
 		sleep_until_needed();
 	}
 }
@@ -345,9 +373,13 @@ static void flush(void)
 	/* A process that was never seen at work leaves no file, one that sleeps adds nothing to it. */
 	if (stack_any() && recording_samples(drain.recording) != drain.written_samples)
 		write_out(now);
-	atomic_fetch_and(&drain.asked, ~(uint32_t)ASK_FLUSH);
-	atomic_fetch_add(&drain.flushes, 1);
-	os_futex_wake(&drain.flushes);
+}
+
+/* To those who wait for a flush, or for its coming to nothing. */
+static void answer(void)
+{
+	atomic_fetch_add(&drain.answered, 1);
+	os_futex_wake(&drain.answered);
 }
 
 static void write_out(uint64_t now)
@@ -397,6 +429,7 @@ static void park(void)
 	log_divert(0);
 	atomic_store(&drain.state, PARKED);
 	os_futex_wake(&drain.state);
+	answer();
 }
 
 static void finish(void)

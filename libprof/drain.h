@@ -30,6 +30,8 @@ struct drain_hooks {
 	void (*adopted)(struct thread *thread);
 	/* A thread that is dead, or alive at the end: its last words. drainer */
 	void (*gone)(struct thread *thread);
+	/* No other thread of the process runs, and nobody else would notice: true if that is the end. drainer */
+	bool (*alone)(void);
 	/* At the end, after all last words: what of this metric belongs to no thread. own_ns: CPU time of our
 	   own threads. drainer */
 	uint64_t (*remainder)(enum metric metric, uint64_t own_ns);
@@ -54,8 +56,13 @@ errmsg drain_start(void);
 bool drain_park(uint64_t timeout_ns);
 /* Bring the recording up to date; false when it took too long. exit */
 bool drain_flush(uint64_t timeout_ns);
-/* Last pass, last flush, hooks->finish; false when it took too long. exit */
+/* Last pass, last flush, hooks->finish; false when it took too long, or is parked: it finishes as soon as it
+   is started. exit */
 bool drain_finish(uint64_t timeout_ns);
+/* The same, and where it is parked, start it (not out of a signal handler). exit */
+bool drain_end(uint64_t timeout_ns, bool may_start);
+/* any */
+bool drain_is_parked(void);
 /* Nobody's any more: in the child of a fork. setup */
 void drain_after_fork(void);
 /* Kernel id of the thread, 0 when there is none. any */

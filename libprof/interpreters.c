@@ -38,6 +38,15 @@ bool interpreters_forget(void)
 	return true;
 }
 
+void interpreters_after_fork(void)
+{
+	for (unsigned i = 0; i < RECORD_INTERPRETERS; i++) {
+		if (atomic_load(&record_gate.interpreters[i]) !=
+		    (uintptr_t)py.PyInterpreterState_Main())
+			atomic_store(&record_gate.interpreters[i], 0);
+	}
+}
+
 bool interpreters_several(void)
 {
 	/* New ones go to the head of the runtime's list; main is its last. */

@@ -14,6 +14,8 @@
 errmsg interpreters_meet(void);
 /* The calling thread's interpreter ends; false if it is the main one, which stays as it is. setup */
 bool interpreters_forget(void);
+/* In the child of a fork CPython has deleted all others. setup */
+void interpreters_after_fork(void);
 /* Is there any but the main one? Two plain reads of the runtime. drainer */
 bool interpreters_several(void);
 

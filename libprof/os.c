@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <linux/perf_event.h>
+#include <poll.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -287,9 +288,13 @@ long os_write(int fd, const void *bytes, size_t size_bytes)
 {
 	const uint64_t pipe_bit = 1ull << (SIGPIPE - 1);
 	const struct timespec at_once = { 0, 0 };
+	struct pollfd room = { .fd = fd, .events = POLLOUT };
 	uint64_t pending = 0, old = 0;
 	long written;
 
+	/* A pipe that nobody empties would stop us for ever, and the program with us. */
+	if (OS_CALL(SYS_ppoll, &room, 1, &at_once, NULL, OS_KERNEL_SET_BYTES) == 0)
+		return -EAGAIN;
 	OS_CALL(SYS_rt_sigpending, &pending, OS_KERNEL_SET_BYTES);
 	os_sigmask(SIG_BLOCK, &pipe_bit, &old);
 	written = OS_CALL(SYS_write, fd, bytes, size_bytes);

@@ -60,7 +60,7 @@ void os_futex_wait(const _Atomic uint32_t *word, uint32_t expected, uint64_t tim
 /* Wake every waiter on *word. any */
 void os_futex_wake(const _Atomic uint32_t *word);
 
-/* write(2), but a pipe that nobody reads raises no SIGPIPE. Bytes written, or -errno. any but signal */
+/* write(2), but a pipe that nobody reads raises no SIGPIPE, and one that is full is not waited for. Bytes written, or -errno. any but signal */
 long os_write(int fd, const void *bytes, size_t size_bytes);
 /* The same to a descriptor of the program's main thread, for a thread with a table of its own. any but
    signal */
@@ -73,9 +73,8 @@ bool os_tasks_each(void (*each)(void *self, pid_t tid), void *self);
 /* The kernel's name of a thread; false when there is none. drainer */
 bool os_task_name(pid_t tid, char *name, size_t size_bytes);
 
-/* The same through descriptor `fd` as the process's main thread has it, for a thread with a table of its
-   own (proc(5): /proc/self is the main thread's). drainer */
-long os_write_of_process(int fd, const void *bytes, size_t size_bytes);
+/* Has this listed thread ended? The main thread stays listed until the process ends. drainer */
+bool os_task_is_zombie(pid_t tid);
 /* Send `signo` to one thread of this process. 0 or errno. any */
 int os_tgkill(pid_t tid, int signo);
 /* The same with this very siginfo, whatever its si_code (rt_tgsigqueueinfo(2)). 0 or errno. any */

@@ -1,6 +1,5 @@
 /*
- * os_task.c - the parts of os.h that go through /proc: threads and their names, stderr from afar; and
- * the kernel's tick.
+ * os_task.c - the parts of os.h that read /proc: threads, their names; and the kernel's tick.
  *
  * Directories are read with getdents64(2): opendir would call the program's malloc.
  */
@@ -78,19 +77,24 @@ bool os_task_name(pid_t tid, char *name, size_t size_bytes)
 	return got > 0;
 }
 
-long os_write_of_process(int fd, const void *bytes, size_t size_bytes)
+bool os_task_is_zombie(pid_t tid)
 {
-	char path[64];
-	long result;
-	int copy;
+	char path[64], stat[256];
+	const char *name_end;
+	size_t got = 0;
+	int fd;
 
-	log_format(path, sizeof(path), "/proc/self/fd/%d", fd);
-	copy = file_open(path, O_WRONLY | O_APPEND | O_NOCTTY | O_NONBLOCK);
-	if (copy < 0)
-		return copy;
-	result = os_write(copy, bytes, size_bytes);
-	close(copy);
-	return result;
+	log_format(path, sizeof(path), "/proc/self/task/%d/stat", tid);
+	fd = file_open(path, O_RDONLY);
+	if (fd < 0)
+		return false;
+	if (file_read_at(fd, stat, sizeof(stat) - 1, 0, &got) != 0)
+		got = 0;
+	close(fd);
+	stat[got] = '\0';
+	/* "tid (name) state ...", and a name may hold anything, proc(5) */
+	name_end = strrchr(stat, ')');
+	return name_end && (name_end[2] == 'Z' || name_end[2] == 'X');
 }
 
 static pid_t number(const char *text)

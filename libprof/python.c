@@ -152,8 +152,11 @@ void python_name_threads(void)
 	intptr_t at = 0;
 	struct py_object *key, *object;
 
-	while (active && py.PyDict_Next(active, &at, &key, &object))
+	while (active && py.PyDict_Next(active, &at, &key, &object)) {
+		py.Py_IncRef(object);
 		name_thread(object);
+		py.Py_DecRef(object);
+	}
 	drop(active);
 	py.PyErr_Clear();
 	py.PyErr_SetRaisedException(raised);
@@ -190,11 +193,15 @@ static void name_thread(struct py_object *object)
 	drop(name);
 }
 
-/* New reference, NULL without an exception. */
+/* Of the object's own dict: what a class says of the name could be Python code. New reference, or NULL
+   without an exception. */
 static struct py_object *plain_attribute(struct py_object *object, const char *name)
 {
 	struct py_object *key = py.PyUnicode_FromString(name);
-	struct py_object *value = key ? py.PyObject_GenericGetAttr(object, key) : NULL;
+	struct py_object *type =
+		*(struct py_object **)((char *)object + frames_layout()->object_type);
+	bool is_plain = key && !py._PyType_Lookup(type, key);
+	struct py_object *value = is_plain ? py.PyObject_GenericGetAttr(object, key) : NULL;
 
 	drop(key);
 	if (!value)

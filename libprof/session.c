@@ -57,6 +57,7 @@ static void adopt_main(void);
 static void ending(void);
 static bool end_begins(void);
 static void end(uint64_t timeout_ns, bool may_start);
+static void stop_taking(void);
 static void child(void);
 static void ask_python(uint32_t what);
 static int pending(void *unused);
@@ -64,13 +65,13 @@ static bool tick(const siginfo_t *info, void *context);
 static struct signals_thread *signals_self(void);
 static void thread_ending(struct thread *thread);
 static void last_words(struct thread *thread);
-static bool thread_is_last(const struct thread *self);
 static void drainer_begin(bool own_descriptors);
 static void drainer_end(void);
 static void drainer_pass(uint64_t time_ns);
 static void drainer_flush(uint64_t time_ns, collector_note *note);
 static void drainer_adopted(struct thread *thread);
 static void drainer_gone(struct thread *thread);
+static bool drainer_alone(void);
 static uint64_t drainer_remainder(enum metric metric, uint64_t own_ns);
 
 /* Each hook of each collector that runs, in order of rows. */
@@ -209,6 +210,7 @@ static errmsg begin(void)
 			.flush = drainer_flush,
 			.adopted = drainer_adopted,
 			.gone = drainer_gone,
+			.alone = drainer_alone,
 			.remainder = drainer_remainder,
 			.finish = place_export,
 		},
@@ -313,14 +315,9 @@ static void end(uint64_t timeout_ns, bool may_start)
 
 	if (!is_first && atomic_load(&session.state) != ENDING)
 		return;
-	if (is_first) {
-		EACH_HOOK(stop);
-		threads_close();
-		threads_quiet(QUIET_NS);
-		if (may_start)
-			drain_start();
-	}
-	if (!drain_finish(timeout_ns) && is_first)
+	if (is_first)
+		stop_taking();
+	if (!drain_end(timeout_ns, may_start) && is_first)
 		log_line("the end of the program waits no longer for the profile: "
 			 "if it is not there, its recording is, %s",
 			 place_recording());
@@ -328,6 +325,13 @@ static void end(uint64_t timeout_ns, bool may_start)
 		symbol_close();
 		atomic_store(&session.state, OVER);
 	}
+}
+
+static void stop_taking(void)
+{
+	EACH_HOOK(stop);
+	threads_close();
+	threads_quiet(QUIET_NS);
 }
 
 /* ---- fork and exec ---- */
@@ -379,6 +383,7 @@ static void child(void)
 		return;
 	}
 	heap_after_fork();
+	interpreters_after_fork();
 	symbol_reset();
 	drain_after_fork();
 	threads_after_fork();
@@ -482,7 +487,8 @@ static void thread_ending(struct thread *thread)
 	if (!session_ours())
 		return;
 	last_words(thread);
-	if (thread_is_last(thread))
+	/* A process ends when its last thread returns, pthread_exit(3); ours would keep it alive. */
+	if (thread->is_last)
 		end(option_number(OPTION_EXIT_WAIT), true);
 }
 
@@ -492,19 +498,6 @@ static void last_words(struct thread *thread)
 		return;
 	EACH_HOOK(thread_end, thread);
 	thread_leave(thread);
-}
-
-/*
- * A process ends when its last thread returns, without any other sign (pthread_exit(3)); ours would keep it
- * alive.  What we do not know of (raw clone) loses the rest of its profile, no more.
- */
-static bool thread_is_last(const struct thread *self)
-{
-	for (struct thread *thread = thread_next(NULL); thread; thread = thread_next(thread)) {
-		if (thread != self && atomic_load(&thread->state) == THREAD_LIVE)
-			return false;
-	}
-	return true;
 }
 
 static struct signals_thread *signals_self(void)
@@ -581,6 +574,16 @@ static void drainer_adopted(struct thread *thread)
 static void drainer_gone(struct thread *thread)
 {
 	EACH_HOOK(thread_gone, thread);
+}
+
+/* The last thread was one that we had not met (thrd_create, clone): its end is the process's. */
+static bool drainer_alone(void)
+{
+	if (!end_begins())
+		return false;
+	stop_taking();
+	atomic_store(&session.state, OVER);
+	return true;
 }
 
 static uint64_t drainer_remainder(enum metric metric, uint64_t own_ns)

@@ -132,13 +132,17 @@ bool signals_inherited(const pthread_attr_t *attr)
 
 bool signals_check(void)
 {
-	struct sigaction found;
+	struct sigaction found, program;
 	int signo = signals_number();
 	char name[16];
 
 	if (!signo || atomic_load_explicit(&signals.lost, memory_order_relaxed))
 		return false;
 	if (os_sigaction(signo, NULL, &found) != 0 || found.sa_sigaction == signals_handler)
+		return true;
+	/* A thread is in the middle of an exec or a spawn, which inherit what is ignored. */
+	signals_disposition(NULL, &program);
+	if (found.sa_handler == SIG_IGN && program.sa_handler == SIG_IGN)
 		return true;
 	text_signal_print((uint64_t)signo, name, sizeof(name));
 	if (signals.retaken) {

@@ -53,6 +53,11 @@ void stack_begin(struct recording *recording)
 	stacks.epoch = recording_epoch(recording);
 }
 
+void stack_abandon(void)
+{
+	memset(&stacks, 0, sizeof(stacks));
+}
+
 void stack_release(void)
 {
 	intern_release(&stacks.places);
@@ -136,9 +141,12 @@ static struct placed frame_find(const struct frame *frame, uint64_t time_ns)
 	}
 	place.serial = symbol->serial;
 	place.offset = (uint32_t)(frame->instruction - symbol->instructions);
+	/* Room before the key: a key without its row would be found again. */
+	if (!heap_grow((void **)&stacks.placed, &stacks.placed_capacity, stacks.places.count + 1,
+		       sizeof(*stacks.placed)))
+		return place_new(symbol, frame->instruction);
 	id = intern_put(&stacks.places, &place, sizeof(place), &fresh);
-	if (!id || !heap_grow((void **)&stacks.placed, &stacks.placed_capacity, id,
-			      sizeof(*stacks.placed)))
+	if (!id)
 		return place_new(symbol, frame->instruction);
 	if (!fresh)
 		return stacks.placed[id - 1];

@@ -223,6 +223,9 @@ void symbol_reset(void)
 	state.oldest = state.newest = NULL;
 	state.reach_ns = os_monotonic_ns();
 	atomic_store_explicit(&state.closed_ns, ALIVE, memory_order_release);
+	for (size_t i = 0; i < INTERPRETERS_MAX; i++)
+		if (state.watches[i].interpreter != py.PyInterpreterState_Main())
+			state.watches[i].interpreter = NULL;
 	mark_reset();
 }
 

@@ -17,6 +17,8 @@
 static struct {
 	bool wanted;
 	bool rereads_names; /* in this pass */
+	bool others_run; /* besides our own thread */
+	bool alone; /* as of the last whole scan */
 	uint32_t scans; /* of this session */
 	uint32_t stranger_count, previous_count;
 	pid_t strangers[STRANGERS_MOST], previous[STRANGERS_MOST];
@@ -50,10 +52,18 @@ void task_scan(void (*adopted)(struct thread *thread))
 	tasks.stranger_count = 0;
 	for (struct thread *thread = thread_next(NULL); thread; thread = thread_next(thread))
 		thread->seen = false;
-	if (os_tasks_each(task_look, NULL))
+	tasks.others_run = tasks.alone = false;
+	if (os_tasks_each(task_look, NULL)) {
+		tasks.alone = !tasks.others_run;
 		forget_the_gone();
+	}
 	/* Two at once at the start: who is a stranger twice then is older than the session. */
 	tasks.wanted = tasks.scans++ == 0;
+}
+
+bool task_alone(void)
+{
+	return tasks.alone;
 }
 
 bool task_name(struct thread *thread)
@@ -79,12 +89,16 @@ static void task_look(void *unused, pid_t tid)
 	struct thread *thread = known(tid);
 
 	(void)unused;
+	if (tid == drain_tid())
+		return;
+	/* The main thread stays in the list after its pthread_exit, until the process ends. */
+	if (!thread && tid == os_getpid() && os_task_is_zombie(tid))
+		return;
+	tasks.others_run = true;
 	if (thread) {
 		thread->seen = true;
 		return;
 	}
-	if (tid == drain_tid())
-		return;
 	if (!was_stranger(tid)) {
 		if (tasks.stranger_count < STRANGERS_MOST)
 			tasks.strangers[tasks.stranger_count++] = tid;

@@ -18,6 +18,8 @@ void task_wanted(void);
 /* If one is due, look: `adopted` is called for each thread taken in, those that are gone are DEAD
    from here on. drainer */
 void task_scan(void (*adopted)(struct thread *thread));
+/* Was our own thread the only one that ran, at the last scan? drainer */
+bool task_alone(void);
 /* Refresh thread->known_name; true if it has changed. drainer */
 bool task_name(struct thread *thread);
 

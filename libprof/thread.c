@@ -27,6 +27,7 @@ static struct {
 	_Atomic uint32_t high; /* slots that were ever used */
 	_Atomic uint32_t free_count; /* a hint: when 0, looking for a FREE slot is in vain */
 	_Atomic uint32_t next_serial;
+	_Atomic uint32_t living; /* reserved, and not ended yet */
 	_Atomic bool closed;
 	bool has_key;
 	pthread_key_t key;
@@ -65,17 +66,26 @@ struct thread *thread_reserve(void)
 		return NULL;
 	}
 	slot_clean(thread);
+	atomic_fetch_add(&threads.living, 1);
 	return thread;
 }
 
 void thread_cancel(struct thread *thread)
 {
+	atomic_fetch_sub(&threads.living, 1);
 	slot_free(thread);
 }
 
 void thread_begin(struct thread *thread)
 {
-	atomic_store_explicit(&thread->tid, os_gettid(), memory_order_relaxed);
+	pid_t tid = os_gettid();
+
+	/* A thread that took long to be born may have been found from outside meanwhile. */
+	for (struct thread *other = thread_next(NULL); other; other = thread_next(other)) {
+		if (atomic_load(&other->foreign) && atomic_load(&other->tid) == tid)
+			thread_lost(other);
+	}
+	atomic_store_explicit(&thread->tid, tid, memory_order_relaxed);
 	self = thread;
 	pthread_setspecific(threads.key, thread);
 	/* Pairs with thread_next: the drainer sees a whole thread. */
@@ -102,6 +112,8 @@ static void thread_end(void *self_pointer)
 	if (self != thread)
 		return;
 	prctl(PR_GET_NAME, thread->name);
+	/* Of threads that end at the same time, one finds itself the last. */
+	thread->is_last = atomic_fetch_sub(&threads.living, 1) == 1;
 	threads.ending(thread);
 	self = NULL;
 	/* Pairs with thread_next: what the thread wrote last is in its ring. */
@@ -112,7 +124,8 @@ void thread_lost(struct thread *thread)
 {
 	uint32_t live = THREAD_LIVE;
 
-	atomic_compare_exchange_strong(&thread->state, &live, THREAD_DEAD);
+	if (atomic_compare_exchange_strong(&thread->state, &live, THREAD_DEAD))
+		atomic_fetch_sub(&threads.living, 1);
 }
 
 void thread_recycle(struct thread *thread)
@@ -162,6 +175,7 @@ void threads_after_fork(void)
 		atomic_store(&threads.losses[i], 0);
 	atomic_store(&threads.own_ns, 0);
 	atomic_store(&threads.entries, 0);
+	atomic_store(&threads.living, self ? 1 : 0);
 	if (self) {
 		struct signals_thread signals = self->signals;
 
@@ -226,7 +240,7 @@ void thread_leave(struct thread *thread)
 
 	/* The clock runs on while others have the CPU: such a span counts as the mean of the rest. */
 	if (spent > PREEMPTED_NS)
-		spent = thread->own_ns / (thread->entries | 1);
+		spent = thread->entries ? thread->own_ns / thread->entries : 0;
 	/* One writer: a plain add, made visible as a whole to the drainer. */
 	atomic_store_explicit(&thread->own_ns, thread->own_ns + spent, memory_order_relaxed);
 	atomic_store_explicit(&thread->entries, thread->entries + 1, memory_order_relaxed);

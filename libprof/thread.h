@@ -36,6 +36,7 @@ struct thread {
 	void *(*start)(void *); /* handed from the creator to the new thread */
 	void *start_argument;
 	bool start_blocked;
+	bool is_last; /* no other thread of the table was left when this one ended */
 
 	/* written by the thread itself */
 	_Alignas(PROF_CACHE_LINE) _Atomic uint32_t inside; /* in a handler or a callback of ours */

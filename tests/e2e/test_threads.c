@@ -173,3 +173,18 @@ Test(threads, of_a_c_library_calling_python)
 	check_used(run, "worker", 0.9);
 	run_free(run);
 }
+
+/* Its zombie stays in the list of threads; it is nobody to wait for, and its time counts once. */
+Test(threads, main_leaves_first)
+{
+	struct run *run = run_new(), *plain = run_new();
+
+	plain->is_plain = true;
+	run_go(plain, python_path(), run_program("main_leaves.py"), NULL);
+	run_set(run, "MONPROF_FLUSH", "20ms");
+	run_go(run, python_path(), run_program("main_leaves.py"), NULL);
+	RUN_CHECK(run, run->status == plain->status, "without us: %s", run_ending(plain));
+	RUN_CHECK(run, strcmp(run->out, plain->out) == 0, "stdout differs");
+	run_free(plain);
+	run_free(run);
+}

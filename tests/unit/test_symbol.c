@@ -97,6 +97,7 @@ static void set_up(void)
 
 	frames_layout_set(&layout);
 	py.PyInterpreterState_Get = get_interpreter;
+	py.PyInterpreterState_Main = get_interpreter;
 	py.PyCode_AddWatcher = add_watcher;
 	py.PyCode_ClearWatcher = clear_watcher;
 	py.PyErr_Clear = clear_error;

@@ -1,0 +1,564 @@
+/*
+ * test_drain.c - the real thread, with hooks that write down what they were called for.  Its sleeps go
+ * through on_sleep, which runs in it between two passes.
+ */
+#include "counts.h"
+
+#include "drain.h"
+#include "os.h"
+#include "real.h"
+#include "record.h"
+#include "task.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <sched.h>
+
+#define LONG_NS UINT64_C(60000000000) /* nobody waits that long */
+#define RING_BYTES 65536
+
+static struct {
+	_Atomic unsigned begins, ends, flushes, gone, remainders, finishes, lines;
+	_Atomic bool own_descriptors;
+	_Atomic unsigned gone_at_remainder, ends_at_finish;
+	char finished[4096];
+} seen;
+
+static char *path;
+static struct thread *self;
+static struct drain_settings settings;
+static _Atomic bool refuses_descriptors, no_memory;
+static void (*_Atomic on_sleep)(uint64_t timeout_ns);
+static sem_t reached, released;
+static _Atomic bool holds_flush, is_alone;
+
+bool __real_os_descriptors_own(void);
+bool __wrap_os_descriptors_own(void);
+bool __wrap_os_descriptors_own(void)
+{
+	return !atomic_load(&refuses_descriptors) && __real_os_descriptors_own();
+}
+
+void __real_os_futex_wait(const _Atomic uint32_t *word, uint32_t expected, uint64_t timeout_ns);
+void __wrap_os_futex_wait(const _Atomic uint32_t *word, uint32_t expected, uint64_t timeout_ns);
+void __wrap_os_futex_wait(const _Atomic uint32_t *word, uint32_t expected, uint64_t timeout_ns)
+{
+	void (*call)(uint64_t timeout_ns) = atomic_load(&on_sleep);
+
+	if (call && os_gettid() == drain_tid())
+		call(timeout_ns);
+	else
+		__real_os_futex_wait(word, expected, timeout_ns);
+}
+
+/* The framework's threads are not seen: nobody is adopted, and the drainer is alone if it is said so. */
+bool __wrap_os_tasks_each(void (*each)(void *self, pid_t tid), void *unused);
+bool __wrap_os_tasks_each(void (*each)(void *self, pid_t tid), void *unused)
+{
+	if (atomic_load(&is_alone))
+		each(unused, drain_tid());
+	return atomic_load(&is_alone);
+}
+
+struct recording *__real_recording_new(const struct recording_head *head);
+struct recording *__wrap_recording_new(const struct recording_head *head);
+struct recording *__wrap_recording_new(const struct recording_head *head)
+{
+	return atomic_load(&no_memory) ? NULL : __real_recording_new(head);
+}
+
+void __wrap_log_line(const char *format, ...);
+void __wrap_log_line(const char *format, ...)
+{
+	(void)format;
+	atomic_fetch_add(&seen.lines, 1);
+}
+
+static void hook_begin(bool own_descriptors)
+{
+	atomic_store(&seen.own_descriptors, own_descriptors);
+	atomic_fetch_add(&seen.begins, 1);
+}
+
+static void hook_end(void)
+{
+	atomic_fetch_add(&seen.ends, 1);
+}
+
+static void hook_pass(uint64_t time_ns)
+{
+	(void)time_ns;
+}
+
+static void hook_flush(uint64_t time_ns, collector_note *note)
+{
+	(void)time_ns;
+	note("test", "remark");
+	if (atomic_exchange(&holds_flush, false)) {
+		sem_post(&reached);
+		sem_wait(&released);
+	}
+	atomic_fetch_add(&seen.flushes, 1);
+}
+
+static void hook_adopted(struct thread *thread)
+{
+	(void)thread;
+}
+
+static void hook_gone(struct thread *thread)
+{
+	atomic_fetch_add(&seen.gone, 1);
+	record_put(thread, METRIC_cpu_cpu, os_monotonic_ns(), 1000, FRAME_THREAD_EXIT);
+}
+
+static uint64_t hook_remainder(enum metric metric, uint64_t own_ns)
+{
+	(void)metric;
+	cr_assert_gt(own_ns, 0);
+	atomic_fetch_add(&seen.remainders, 1);
+	atomic_store(&seen.gone_at_remainder, atomic_load(&seen.gone));
+	return 500000;
+}
+
+static bool hook_alone(void)
+{
+	return true;
+}
+
+static void hook_finish(const char *recording)
+{
+	atomic_fetch_add(&seen.finishes, 1);
+	atomic_store(&seen.ends_at_finish, atomic_load(&seen.ends));
+	snprintf(seen.finished, sizeof(seen.finished), "%s", recording);
+	if (atomic_load(&is_alone))
+		sem_post(&reached);
+}
+
+static void ending(struct thread *thread)
+{
+	record_put(thread, METRIC_cpu_cpu, os_monotonic_ns(), 30, FRAME_NO_PYTHON);
+}
+
+static void set_up(void)
+{
+	path = in_scratch("r.monprof");
+	sem_init(&reached, 0, 0);
+	sem_init(&released, 0, 0);
+	cr_assert_null(threads_start(RING_BYTES, ending));
+	self = thread_reserve();
+	thread_begin(self);
+	settings = (struct drain_settings){
+		.flush_ns = 60 * LONG_NS,
+		.ring_bytes = RING_BYTES,
+		.head = make_head(path),
+		.hooks = { hook_begin, hook_end, hook_pass, hook_flush, hook_adopted, hook_gone,
+			   hook_alone, hook_remainder, hook_finish },
+	};
+	settings.head.start_monotonic_ns = os_monotonic_ns();
+}
+
+static void tear_down(void)
+{
+	atomic_store(&on_sleep, NULL);
+	cr_assert(drain_park(LONG_NS));
+	remove_scratch();
+}
+
+TestSuite(drain, .init = set_up, .fini = tear_down, .timeout = 60);
+
+static void begin(void)
+{
+	cr_assert_null(drain_begin(&settings));
+	while (!drain_flush(LONG_NS)) /* false at once while it starts */
+		sched_yield();
+}
+
+static void put(uint64_t value)
+{
+	cr_assert(record_put(self, METRIC_cpu_cpu, os_monotonic_ns(), value, FRAME_NO_PYTHON));
+}
+
+static unsigned descriptors(pid_t tid)
+{
+	char name[64];
+	unsigned count = 0;
+	DIR *directory;
+
+	snprintf(name, sizeof(name), "/proc/self/task/%d/fd", (int)tid);
+	directory = opendir(name);
+	cr_assert_not_null(directory);
+	for (const struct dirent *entry; (entry = readdir(directory));)
+		count += entry->d_name[0] != '.';
+	closedir(directory);
+	return count - (tid == os_gettid()); /* the one that reads */
+}
+
+static unsigned long long blocked(pid_t tid)
+{
+	char name[64], line[256];
+	unsigned long long mask = 0;
+	FILE *file;
+
+	snprintf(name, sizeof(name), "/proc/self/task/%d/status", (int)tid);
+	file = fopen(name, "r");
+	cr_assert_not_null(file);
+	while (fgets(line, sizeof(line), file))
+		sscanf(line, "SigBlk: %llx", &mask);
+	fclose(file);
+	return mask;
+}
+
+Test(drain, a_flush_writes_what_the_rings_hold)
+{
+	struct counts counts;
+
+	begin();
+	put(70);
+	put(80);
+	cr_assert(drain_flush(LONG_NS));
+	cr_assert_eq(ring_used(&self->ring), 0);
+	counts = count_whole(path);
+	cr_assert_eq(counts.samples, 2);
+	cr_assert_eq(counts.value, 150);
+	cr_assert_eq(counts.last_thread, self->serial);
+	cr_assert_eq(counts.tid, (uint64_t)os_gettid());
+	cr_assert_eq(counts.notes, 4, "the hook's remark and three costs");
+}
+
+Test(drain, without_a_sample_there_is_no_file)
+{
+	unsigned flushes;
+
+	begin();
+	flushes = atomic_load(&seen.flushes);
+	cr_assert(drain_flush(LONG_NS));
+	cr_assert_gt(atomic_load(&seen.flushes), flushes);
+	cr_assert_neq(access(path, F_OK), 0);
+	cr_assert(drain_finish(LONG_NS));
+	cr_assert_eq(atomic_load(&seen.lines), 0);
+}
+
+Test(drain, an_idle_flush_writes_nothing)
+{
+	size_t size;
+
+	begin();
+	put(70);
+	cr_assert(drain_flush(LONG_NS));
+	size = slurp(path).size;
+	cr_assert(drain_flush(LONG_NS));
+	cr_assert_eq(slurp(path).size, size);
+	put(80);
+	cr_assert(drain_flush(LONG_NS));
+	cr_assert_gt(slurp(path).size, size);
+}
+
+Test(drain, parked_it_is_gone_and_started_it_goes_on)
+{
+	pid_t first;
+
+	begin();
+	put(70);
+	first = drain_tid();
+	cr_assert(os_thread_exists(first));
+	cr_assert(drain_park(LONG_NS));
+	cr_assert_not(os_thread_exists(first));
+	cr_assert_eq(ring_used(&self->ring), 0, "the last pass");
+	cr_assert_eq(atomic_load(&seen.ends), 1);
+	cr_assert(drain_park(LONG_NS));
+	cr_assert(drain_flush(LONG_NS));
+	cr_assert_eq(atomic_load(&seen.ends), 1);
+	put(80);
+	cr_assert_null(drain_start());
+	while (atomic_load(&seen.begins) < 2)
+		sched_yield();
+	cr_assert(drain_park(LONG_NS));
+	cr_assert_null(drain_start());
+	cr_assert(drain_finish(LONG_NS));
+	cr_assert_eq(count_whole(path).value, 70 + 80 + 1000 + 500000);
+}
+
+Test(drain, starting_a_running_one_is_harmless)
+{
+	pid_t tid;
+
+	begin();
+	tid = drain_tid();
+	cr_assert_null(drain_start());
+	cr_assert(drain_flush(LONG_NS));
+	cr_assert_eq(drain_tid(), tid);
+	cr_assert_eq(atomic_load(&seen.begins), 1);
+}
+
+Test(drain, the_end_takes_last_words_then_what_nobody_recorded)
+{
+	pid_t tid;
+	struct counts counts;
+
+	begin();
+	tid = drain_tid();
+	put(70);
+	cr_assert(drain_finish(LONG_NS));
+	cr_assert_not(os_thread_exists(tid));
+	cr_assert_eq(atomic_load(&seen.gone), 1);
+	cr_assert_eq(atomic_load(&seen.gone_at_remainder), 1);
+	cr_assert_eq(atomic_load(&seen.remainders), METRIC_COUNT);
+	cr_assert_eq(atomic_load(&seen.ends_at_finish), 1);
+	cr_assert_eq(atomic_load(&seen.finishes), 1);
+	cr_assert_str_eq(seen.finished, path);
+	counts = count_whole(path);
+	cr_assert_eq(counts.samples, 3);
+	cr_assert_eq(counts.value, 70 + 1000 + 500000);
+	cr_assert_eq(counts.last_thread, RECORDING_THREAD_PROCESS);
+	cr_assert_str_eq(counts.thread_name, "[process]");
+	cr_assert(drain_finish(LONG_NS));
+	cr_assert(drain_flush(LONG_NS));
+	cr_assert_null(drain_start());
+	cr_assert_eq(atomic_load(&seen.begins), 1);
+	cr_assert_eq(atomic_load(&seen.finishes), 1);
+}
+
+Test(drain, a_thread_that_is_inside_at_the_end_keeps_its_ring)
+{
+	begin();
+	put(70);
+	atomic_store(&self->inside, 1);
+	cr_assert(drain_finish(LONG_NS));
+	cr_assert_eq(atomic_load(&seen.gone), 0);
+	cr_assert_eq(count_whole(path).value, 70 + 500000);
+}
+
+static void *live_and_die(void *thread)
+{
+	thread_begin(thread);
+	return NULL;
+}
+
+Test(drain, a_dead_thread_is_heard_and_recycled)
+{
+	struct thread *other = thread_reserve();
+	uint32_t generation = atomic_load(&other->generation);
+	pthread_t thread;
+
+	begin();
+	put(70);
+	cr_assert_eq(pthread_create(&thread, NULL, live_and_die, other), 0);
+	pthread_join(thread, NULL);
+	cr_assert(drain_flush(LONG_NS));
+	cr_assert_eq(atomic_load(&seen.gone), 1);
+	cr_assert_eq(atomic_load(&other->state), THREAD_FREE);
+	cr_assert_eq(atomic_load(&other->generation), generation + 1);
+	cr_assert_eq(count_whole(path).value, 70 + 30 + 1000);
+}
+
+Test(drain, all_signals_are_blocked_but_the_two_of_libc)
+{
+	unsigned long long mine = blocked(os_gettid());
+
+	begin();
+	/* KILL and STOP cannot be; 32 and 33 must not be. */
+	cr_assert_eq(blocked(drain_tid()), 0xfffffffe7ffbfeffu);
+	cr_assert_eq(blocked(os_gettid()), mine);
+}
+
+Test(drain, its_descriptors_are_its_own)
+{
+	unsigned before = descriptors(os_gettid());
+
+	begin();
+	cr_assert(atomic_load(&seen.own_descriptors));
+	cr_assert_eq(descriptors(drain_tid()), 0);
+	put(70);
+	cr_assert(drain_flush(LONG_NS));
+	cr_assert_eq(descriptors(drain_tid()), 1);
+	cr_assert_eq(descriptors(os_gettid()), before);
+	cr_assert(drain_finish(LONG_NS));
+	cr_assert_eq(descriptors(os_gettid()), before);
+}
+
+Test(drain, where_that_is_refused_none_stays_open)
+{
+	unsigned before = descriptors(os_gettid());
+
+	atomic_store(&refuses_descriptors, true);
+	begin();
+	cr_assert_not(atomic_load(&seen.own_descriptors));
+	put(70);
+	cr_assert(drain_flush(LONG_NS));
+	cr_assert_eq(descriptors(os_gettid()), before);
+	put(80);
+	cr_assert(drain_flush(LONG_NS));
+	cr_assert_eq(count_whole(path).value, 150);
+}
+
+/* --- how long it sleeps --- */
+
+#define STEPS 10
+static uint64_t slept_ns[STEPS];
+static uint32_t used_before[STEPS]; /* bytes that the ring held at the pass before the sleep */
+static unsigned step;
+static _Atomic uint32_t fill_bytes[STEPS];
+
+static void note_sleep(uint64_t timeout_ns)
+{
+	if (step < STEPS) {
+		slept_ns[step] = timeout_ns;
+		while (ring_used(&self->ring) < fill_bytes[step])
+			put(1);
+		if (step + 1 < STEPS)
+			used_before[step + 1] = ring_used(&self->ring);
+	}
+	if (++step == STEPS) {
+		atomic_store(&on_sleep, NULL);
+		sem_post(&reached);
+	}
+}
+
+static void take_steps(void)
+{
+	atomic_store(&on_sleep, note_sleep);
+	cr_assert_null(drain_begin(&settings));
+	sem_wait(&reached);
+}
+
+Test(drain, it_sleeps_longer_while_the_rings_are_empty)
+{
+	take_steps();
+	cr_assert_eq(slept_ns[0], 40000000);
+	cr_assert_eq(slept_ns[1], 80000000);
+	for (unsigned i = 2; i < STEPS; i++)
+		cr_assert_eq(slept_ns[i], 100000000);
+}
+
+Test(drain, it_sleeps_shorter_the_fuller_they_are)
+{
+	fill_bytes[3] = RING_BYTES / 2;
+	fill_bytes[4] = RING_BYTES / 8;
+	fill_bytes[5] = fill_bytes[6] = fill_bytes[7] = RING_BYTES / 2;
+	take_steps();
+	cr_assert_eq(slept_ns[3], 100000000);
+	cr_assert_gt(used_before[4], 0);
+	cr_assert(slept_ns[4] > 24000000 && slept_ns[4] < 26000000, "a quarter");
+	cr_assert(slept_ns[5] > 24000000 && slept_ns[5] < 26000000, "just right");
+	cr_assert_lt(slept_ns[6], slept_ns[5] / 3);
+	cr_assert_eq(slept_ns[8], 2000000, "no shorter");
+	cr_assert_eq(slept_ns[9], 4000000, "no more than twice");
+}
+
+Test(drain, it_sleeps_no_longer_than_to_the_next_flush)
+{
+	settings.flush_ns = 30000000;
+	take_steps();
+	for (unsigned i = 0; i < STEPS; i++)
+		cr_assert_leq(slept_ns[i], 30000000);
+}
+
+/* --- what can go wrong --- */
+
+Test(drain, a_disk_that_fails_is_said_once_and_counted)
+{
+	struct threads_sums sums;
+
+	settings.head.path = in_scratch("no/directory");
+	begin();
+	for (unsigned i = 0; i < 3; i++) {
+		put(70);
+		cr_assert(drain_flush(LONG_NS));
+	}
+	threads_sum(&sums);
+	cr_assert_eq(sums.losses[LOSS_disk], 3);
+	cr_assert_eq(atomic_load(&seen.lines), 1);
+}
+
+Test(drain, nobody_waits_longer_than_asked)
+{
+	pid_t tid;
+
+	begin();
+	tid = drain_tid();
+	put(70);
+	atomic_store(&holds_flush, true);
+	cr_assert_not(drain_flush(0));
+	sem_wait(&reached);
+	cr_assert_not(drain_park(0));
+	sem_post(&released);
+	cr_assert(drain_flush(LONG_NS));
+	cr_assert(drain_flush(LONG_NS), "the first may have been the one that was held");
+	cr_assert_eq(drain_tid(), tid);
+	cr_assert_eq(atomic_load(&seen.ends), 0, "the request to park was taken back");
+}
+
+Test(drain, without_memory_it_ends_at_once)
+{
+	atomic_store(&no_memory, true);
+	cr_assert_null(drain_begin(&settings));
+	cr_assert(drain_finish(LONG_NS));
+	cr_assert_eq(atomic_load(&seen.lines), 1);
+	cr_assert_eq(atomic_load(&seen.begins), 0);
+	cr_assert_eq(atomic_load(&seen.finishes), 0);
+}
+
+static int refuse_thread(pthread_t *thread, const pthread_attr_t *attributes,
+			 void *(*start)(void *), void *argument)
+{
+	(void)thread, (void)attributes, (void)start, (void)argument;
+	return EAGAIN;
+}
+
+Test(drain, a_thread_that_is_refused_is_said_and_can_be_had_later)
+{
+	unsigned long long mine = blocked(os_gettid());
+
+	real_load();
+	real.pthread_create = refuse_thread;
+	cr_assert_not_null(drain_begin(&settings));
+	cr_assert_eq(blocked(os_gettid()), mine);
+	cr_assert(drain_park(LONG_NS));
+	cr_assert(drain_finish(LONG_NS));
+	real.pthread_create = pthread_create;
+	begin();
+	put(70);
+	cr_assert(drain_flush(LONG_NS));
+	cr_assert_eq(count_whole(path).value, 70);
+}
+
+Test(drain, in_a_child_all_begins_anew)
+{
+	begin();
+	put(70);
+	cr_assert(drain_park(LONG_NS));
+	drain_after_fork();
+	cr_assert_eq(drain_tid(), 0);
+	settings.head.path = in_scratch("child.monprof");
+	begin();
+	put(80);
+	cr_assert(drain_flush(LONG_NS));
+	cr_assert_eq(count_whole(settings.head.path).value, 80);
+	cr_assert_neq(access(path, F_OK), 0, "nobody flushed it");
+}
+
+Test(drain, in_a_child_of_a_process_that_had_ended_it_all_begins_anew)
+{
+	begin();
+	cr_assert(drain_finish(LONG_NS));
+	drain_after_fork();
+	settings.head.path = in_scratch("child.monprof");
+	begin();
+	put(80);
+	cr_assert(drain_flush(LONG_NS));
+	cr_assert_eq(count_whole(settings.head.path).value, 80);
+}
+
+Test(drain, alone_in_the_process_it_finishes_by_itself)
+{
+	begin();
+	put(70);
+	atomic_store(&is_alone, true);
+	cr_assert(drain_flush(LONG_NS));
+	sem_wait(&reached);
+	cr_assert(drain_park(LONG_NS));
+	cr_assert_eq(count_whole(path).value, 70 + 1000 + 500000);
+}

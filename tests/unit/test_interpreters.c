@@ -1,0 +1,154 @@
+#include "interpreters.h"
+#include "pyapi.h"
+#include "record.h"
+#include "symbol.h"
+
+#include <criterion/criterion.h>
+
+static uint64_t interpreters[RECORD_INTERPRETERS + 2];
+static unsigned current, head;
+static bool has_thread_state;
+static errmsg refusal;
+static unsigned watched, unwatched;
+
+errmsg __wrap_symbol_watch(void);
+errmsg __wrap_symbol_watch(void)
+{
+	if (!refusal)
+		watched++;
+	return refusal;
+}
+
+void __wrap_symbol_unwatch(void);
+void __wrap_symbol_unwatch(void)
+{
+	unwatched++;
+}
+
+static struct py_interpreter *number(unsigned i)
+{
+	return (struct py_interpreter *)&interpreters[i];
+}
+
+static struct py_thread_state *get_thread_state(void)
+{
+	return has_thread_state ? (struct py_thread_state *)&has_thread_state : NULL;
+}
+
+static struct py_interpreter *get_current(void)
+{
+	return number(current);
+}
+
+static struct py_interpreter *get_main(void)
+{
+	return number(0);
+}
+
+static struct py_interpreter *get_head(void)
+{
+	return number(head);
+}
+
+static void set_up(void)
+{
+	py._PyThreadState_GetCurrent = get_thread_state;
+	py.PyInterpreterState_Get = get_current;
+	py.PyInterpreterState_Main = get_main;
+	py.PyInterpreterState_Head = get_head;
+	has_thread_state = true;
+}
+
+TestSuite(interpreters, .init = set_up);
+
+/* In how many places of the gate it stands. */
+static unsigned in_gate(unsigned i)
+{
+	unsigned found = 0;
+
+	for (unsigned place = 0; place < RECORD_INTERPRETERS; place++)
+		found += atomic_load(&record_gate.interpreters[place]) == (uintptr_t)number(i);
+	return found;
+}
+
+Test(interpreters, each_is_set_up_once)
+{
+	cr_assert_null(interpreters_meet());
+	cr_assert_null(interpreters_meet());
+	cr_assert_eq(in_gate(0), 1);
+	cr_assert_eq(watched, 1);
+	current = 1;
+	cr_assert_null(interpreters_meet());
+	cr_assert_eq(in_gate(0), 1);
+	cr_assert_eq(in_gate(1), 1);
+	cr_assert_eq(watched, 2);
+}
+
+Test(interpreters, without_a_thread_state_nothing_is_asked)
+{
+	has_thread_state = false;
+	py.PyInterpreterState_Get = NULL;
+	cr_assert_null(interpreters_meet());
+	cr_assert_eq(watched, 0);
+}
+
+Test(interpreters, one_that_cannot_be_watched_stays_out)
+{
+	refusal = "no";
+	cr_assert_eq(interpreters_meet(), refusal);
+	cr_assert_eq(in_gate(0), 0);
+	refusal = NULL;
+	cr_assert_null(interpreters_meet());
+	cr_assert_eq(in_gate(0), 1);
+}
+
+Test(interpreters, one_that_ends_leaves_its_place)
+{
+	cr_assert_null(interpreters_meet());
+	current = 1;
+	cr_assert_null(interpreters_meet());
+	cr_assert(interpreters_forget());
+	cr_assert_eq(in_gate(1), 0);
+	cr_assert_eq(in_gate(0), 1);
+	cr_assert_eq(unwatched, 1);
+	cr_assert_null(interpreters_meet());
+	cr_assert_eq(in_gate(1), 1);
+	cr_assert_eq(watched, 3);
+}
+
+Test(interpreters, one_that_was_never_met_has_no_watcher_to_lose)
+{
+	current = 1;
+	cr_assert(interpreters_forget());
+	cr_assert_eq(unwatched, 0);
+}
+
+Test(interpreters, the_main_one_stays)
+{
+	cr_assert_null(interpreters_meet());
+	cr_assert_not(interpreters_forget());
+	cr_assert_eq(in_gate(0), 1);
+	cr_assert_eq(unwatched, 0);
+}
+
+Test(interpreters, too_many_are_said)
+{
+	for (current = 0; current < RECORD_INTERPRETERS; current++)
+		cr_assert_null(interpreters_meet());
+	cr_assert_not_null(interpreters_meet());
+	cr_assert_eq(in_gate(current), 0);
+	for (current = 0; current < RECORD_INTERPRETERS; current++)
+		cr_assert_eq(in_gate(current), 1);
+	current = 1;
+	cr_assert(interpreters_forget());
+	current = RECORD_INTERPRETERS;
+	cr_assert_null(interpreters_meet());
+	cr_assert_eq(in_gate(current), 1);
+}
+
+Test(interpreters, several_are_seen_at_the_head_of_the_list)
+{
+	cr_assert_not(interpreters_several());
+	head = 1;
+	cr_assert(interpreters_several());
+}

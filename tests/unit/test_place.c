@@ -1,0 +1,263 @@
+#include "recordings.h"
+
+#include "options.h"
+#include "os.h"
+#include "place.h"
+
+static uint64_t process_cpu_ns, thread_cpu_ns;
+static unsigned lines;
+static char notes[512];
+
+uint64_t __wrap_os_process_cpu_ns(void);
+uint64_t __wrap_os_process_cpu_ns(void)
+{
+	return process_cpu_ns;
+}
+
+uint64_t __wrap_os_thread_cpu_ns(void);
+uint64_t __wrap_os_thread_cpu_ns(void)
+{
+	return thread_cpu_ns;
+}
+
+void __wrap_log_line(const char *format, ...);
+void __wrap_log_line(const char *format, ...)
+{
+	(void)format;
+	lines++;
+}
+
+static struct recording_head head;
+
+static void set_up(void)
+{
+	cr_assert_eq(chdir(scratch()), 0);
+	setenv("MONPROF_OUTPUT", "out.%p", 1);
+}
+
+static void begin(void)
+{
+	cr_assert(options_load());
+	cr_assert_null(place_begin(&head));
+	lines = 0;
+}
+
+TestSuite(place, .init = set_up, .fini = remove_scratch);
+
+/* scratch/out.PID<rest> */
+static char *out(const char *rest)
+{
+	char name[128];
+
+	snprintf(name, sizeof(name), "out.%d%s", (int)getpid(), rest);
+	return in_scratch(name);
+}
+
+Test(place, paths_are_absolute_and_stay)
+{
+	char program[4096] = "";
+
+	begin();
+	cr_assert_str_eq(place_cwd(), scratch());
+	cr_assert_str_eq(place_recording(), out(".monprof"));
+	cr_assert_eq(chdir("/"), 0);
+	cr_assert_str_eq(head.path, out(".monprof"));
+	cr_assert_gt(readlink("/proc/self/exe", program, sizeof(program) - 1), 0);
+	cr_assert_str_eq(head.program, program);
+	cr_assert_eq(head.pid, getpid());
+	cr_assert_eq(head.parent_pid, getppid());
+	cr_assert_gt(head.start_realtime_ns, 1700000000000000000u);
+	cr_assert_gt(head.start_monotonic_ns, 0);
+}
+
+Test(place, a_pattern_knows_the_program)
+{
+	setenv("MONPROF_OUTPUT", "/nowhere/%e", 1);
+	begin();
+	cr_assert_str_eq(place_recording(), "/nowhere/test_place.monprof");
+}
+
+Test(place, a_name_that_is_taken_gets_the_session)
+{
+	char wanted[64];
+	uint64_t first;
+
+	spill(out(".monprof"), "mine", 4);
+	begin();
+	snprintf(wanted, sizeof(wanted), ".%08x.monprof", (unsigned)head.session);
+	cr_assert_str_eq(place_recording(), out(wanted));
+	cr_assert_str_eq(head.path, out(wanted));
+	first = head.session;
+	begin();
+	cr_assert_neq(head.session, first, "each session has its own id");
+}
+
+Test(place, an_output_that_cannot_be_is_said)
+{
+	setenv("MONPROF_OUTPUT", "directory/", 1);
+	cr_assert(options_load());
+	cr_assert_not_null(place_begin(&head));
+}
+
+/* The note as ld writes it, looked for in the file; "" where there is none. */
+static const char *build_id_of(const char *program)
+{
+	static const unsigned char start[] = { 4, 0, 0, 0, 20, 0, 0, 0, 3, 0, 0, 0, 'G', 'N', 'U' };
+	static char text[41];
+	struct bytes all = slurp(program);
+	const unsigned char *note = memmem(all.bytes, all.size, start, sizeof(start));
+
+	for (unsigned i = 0; note && i < 20; i++)
+		sprintf(text + 2 * i, "%02x", note[sizeof(start) + 1 + i]);
+	return text;
+}
+
+Test(place, the_executable_is_mapped_where_it_runs)
+{
+	unsigned count, holding = 0;
+	const struct recording_mapping *mappings;
+	uintptr_t here = (uintptr_t)build_id_of;
+
+	begin();
+	begin();
+	mappings = place_mappings(&count);
+	for (unsigned i = 0; i < count; i++) {
+		cr_assert_str_eq(mappings[i].file, head.program);
+		cr_assert_str_eq(mappings[i].build_id, build_id_of(head.program));
+		holding += here >= mappings[i].start && here < mappings[i].end;
+	}
+	cr_assert_eq(holding, 1, "each piece is there once");
+}
+
+/* The bytes at an address are those of the file at its offset. */
+Test(place, offsets_lead_to_the_same_code)
+{
+	unsigned count;
+	const struct recording_mapping *mapping;
+	struct bytes all;
+	uint64_t offset;
+	uintptr_t here = (uintptr_t)build_id_of;
+
+	begin();
+	mapping = place_mappings(&count);
+	while (count-- && !(here >= mapping->start && here < mapping->end))
+		mapping++;
+	all = slurp(head.program);
+	offset = here - mapping->start + mapping->offset;
+	cr_assert_lt(offset + 16, all.size);
+	cr_assert_eq(memcmp(all.bytes + offset, (const void *)here, 16), 0);
+}
+
+Test(place, rings_are_powers_of_two)
+{
+	setenv("MONPROF_RING", "129k", 1);
+	begin();
+	cr_assert_eq(place_ring_bytes(100), 262144);
+}
+
+Test(place, rings_hold_eight_records)
+{
+	setenv("MONPROF_RING", "16k", 1);
+	begin();
+	cr_assert_eq(place_ring_bytes(100), 16384);
+	cr_assert_eq(place_ring_bytes(2048), 16384);
+	cr_assert_eq(place_ring_bytes(2049), 32768);
+	cr_assert_eq(place_ring_bytes(160040), 2097152);
+}
+
+static void take_note(const char *key, const char *value)
+{
+	size_t used = strlen(notes);
+
+	snprintf(notes + used, sizeof(notes) - used, "%s=%s;", key, value);
+}
+
+Test(place, own_cost_is_a_share_of_the_cpu_time)
+{
+	process_cpu_ns = 1000;
+	begin();
+	process_cpu_ns += 100000001;
+	thread_cpu_ns = 12000000;
+	place_note(take_note, 345679);
+	cr_assert_str_eq(notes, "own.kernel_ns=345679;own.share_of_cpu=12.34%;"
+				"process.cpu_ns=100000001;");
+}
+
+Test(place, a_share_of_nothing_is_no_division_by_zero)
+{
+	begin();
+	place_note(take_note, 0);
+	cr_assert_str_eq(notes, "own.kernel_ns=0;own.share_of_cpu=0.00%;process.cpu_ns=0;");
+}
+
+/* A recording of the session, complete. */
+static void record(void)
+{
+	struct recording *recording;
+
+	begin();
+	recording = recording_new(&head);
+	fill(recording, 1, 20);
+	flush_good(recording, START_NS);
+	recording_free(recording);
+}
+
+/* What place_export makes of it. */
+static void export(void)
+{
+	record();
+	place_export(place_recording());
+}
+
+static bool exists(const char *path)
+{
+	return access(path, F_OK) == 0;
+}
+
+Test(place, a_recording_goes_when_its_files_are_written)
+{
+	export();
+	cr_assert(exists(out(".cpu.pb.gz")));
+	cr_assert_not(exists(out(".monprof")));
+}
+
+Test(place, a_recording_that_is_to_be_kept_stays)
+{
+	setenv("MONPROF_KEEP", "yes", 1);
+	export();
+	cr_assert(exists(out(".cpu.pb.gz")));
+	cr_assert(exists(out(".monprof")));
+}
+
+Test(place, a_recording_that_nothing_is_made_of_stays)
+{
+	setenv("MONPROF_EXPORT", "none", 1);
+	export();
+	cr_assert_not(exists(out(".cpu.pb.gz")));
+	cr_assert(exists(out(".monprof")));
+}
+
+Test(place, what_is_no_recording_stays)
+{
+	char *path = in_scratch("other");
+
+	begin();
+	spill(path, "no recording at all", 19);
+	place_export(path);
+	cr_assert_eq(lines, 1);
+	cr_assert(exists(path));
+}
+
+Test(place, a_recording_whose_files_cannot_be_written_stays)
+{
+	char *moved = in_scratch("moved.monprof");
+
+	cr_assert_eq(mkdir(in_scratch("d"), 0777), 0);
+	setenv("MONPROF_OUTPUT", "d/out.%p", 1);
+	record();
+	cr_assert_eq(rename(place_recording(), moved), 0);
+	cr_assert_eq(rename(in_scratch("d"), in_scratch("e")), 0);
+	place_export(moved);
+	cr_assert_eq(lines, 2, "the file, and that the recording stays");
+	cr_assert(exists(moved));
+}

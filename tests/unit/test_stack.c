@@ -1,0 +1,345 @@
+/*
+ * test_stack.c - records in, a recording out: it is flushed, read back, and each sample written out as
+ * "thread value root;...;leaf" with a frame as module.name:line.
+ */
+#include "recordings.h"
+
+#include "stack.h"
+#include "symbol.h"
+#include "thread.h"
+
+#define ROWS 64
+#define CODE 0x10000u
+#define THREADING (CODE + 10) /* codes from here on are in threading.py */
+#define UNNAMED (CODE + 20)
+
+/* What was read back. */
+static char functions[ROWS][64], frames[ROWS][80], nodes[ROWS][400], samples[ROWS][450];
+static size_t sample_count;
+static unsigned kinds[ROWS], first_lines[ROWS];
+
+static struct thread worker = { .serial = 3 };
+static struct recording *recording;
+static char *path;
+static unsigned lines_asked;
+static bool no_node;
+static unsigned grow_fails_at, grows;
+
+/* Code CODE + i is function f<i>; its instructions lie at 1000 i, and their line is their offset. */
+const struct symbol *__wrap_symbol_find(uintptr_t code, uint64_t time_ns);
+const struct symbol *__wrap_symbol_find(uintptr_t code, uint64_t time_ns)
+{
+	static struct symbol symbols[32];
+	static char names[32][8];
+	unsigned i = (unsigned)(code - CODE);
+
+	cr_assert_eq(time_ns, START_NS);
+	if (code >= UNNAMED)
+		return NULL;
+	snprintf(names[i], sizeof(names[i]), "f%u", i);
+	symbols[i] = (struct symbol){
+		.name = names[i],
+		.file = code >= THREADING ? "/no/threading.py" : "/no/app.py",
+		.name_bytes = (uint32_t)strlen(names[i]),
+		.first_line = 100 + i,
+		.serial = 7 + i,
+		.instructions = 1000 * (i + 1),
+	};
+	return &symbols[i];
+}
+
+uint32_t __wrap_symbol_line(const struct symbol *symbol, uintptr_t instruction);
+uint32_t __wrap_symbol_line(const struct symbol *symbol, uintptr_t instruction)
+{
+	lines_asked++;
+	return (uint32_t)(instruction - symbol->instructions);
+}
+
+uint32_t __real_recording_put_node(struct recording *to, uint32_t parent, uint32_t frame);
+uint32_t __wrap_recording_put_node(struct recording *to, uint32_t parent, uint32_t frame);
+uint32_t __wrap_recording_put_node(struct recording *to, uint32_t parent, uint32_t frame)
+{
+	return no_node ? 0 : __real_recording_put_node(to, parent, frame);
+}
+
+bool __real_heap_grow(void **blocks, size_t *capacity, size_t count, size_t size_bytes);
+bool __wrap_heap_grow(void **blocks, size_t *capacity, size_t count, size_t size_bytes);
+bool __wrap_heap_grow(void **blocks, size_t *capacity, size_t count, size_t size_bytes)
+{
+	if (++grows == grow_fails_at)
+		return false;
+	return __real_heap_grow(blocks, capacity, count, size_bytes);
+}
+
+static void book_function(void *self, uint32_t id, const struct recording_function *function)
+{
+	(void)self;
+	cr_assert_lt(id, ROWS);
+	snprintf(functions[id], sizeof(functions[id]), "%s%s%s", function->module,
+		 function->module_bytes ? "." : "", function->name);
+	kinds[id] = function->kind;
+	first_lines[id] = function->first_line;
+}
+
+static void book_frame(void *self, uint32_t id, uint32_t function, uint32_t line)
+{
+	(void)self;
+	cr_assert_lt(id, ROWS);
+	if (kinds[function] == RECORDING_MARKER)
+		snprintf(frames[id], sizeof(frames[id]), "%s", functions[function]);
+	else
+		snprintf(frames[id], sizeof(frames[id]), "%s:%u", functions[function], line);
+}
+
+static void book_node(void *self, uint32_t id, uint32_t parent, uint32_t frame)
+{
+	char above[300];
+
+	(void)self;
+	cr_assert_lt(id, ROWS);
+	snprintf(above, sizeof(above), "%.298s%s", nodes[parent], parent ? ";" : "");
+	snprintf(nodes[id], sizeof(nodes[id]), "%s%s", above, frames[frame]);
+}
+
+static void book_sample(void *self, const struct recording_sample *sample)
+{
+	(void)self;
+	cr_assert_lt(sample_count, ROWS);
+	snprintf(samples[sample_count++], sizeof(samples[0]), "%u %u %s", sample->thread,
+		 (unsigned)sample->value, nodes[sample->node]);
+	cr_assert_eq(sample->time_ns, START_NS);
+	cr_assert_eq(sample->metric, METRIC_cpu_cpu);
+}
+
+static void set_up(void)
+{
+	struct recording_head head;
+
+	path = in_scratch("d/r.monprof");
+	cr_assert_eq(mkdir(in_scratch("d"), 0777), 0);
+	head = make_head(path);
+	recording = recording_new(&head);
+	stack_begin(recording);
+}
+
+static void tear_down(void)
+{
+	stack_release();
+	recording_free(recording);
+	remove_scratch();
+}
+
+TestSuite(stack, .init = set_up, .fini = tear_down);
+
+/* The frames from leaf to root, up to one whose code is 0. */
+static void add(uint64_t value, bool cut, const struct frame *stack)
+{
+	uint64_t space[64] = { 0 };
+	struct record *record = (void *)space;
+
+	record->metric = METRIC_cpu_cpu;
+	record->cut = cut;
+	record->time_ns = START_NS;
+	record->value = value;
+	while (stack[record->depth].code)
+		record->depth++;
+	memcpy(record->frames, stack, record->depth * sizeof(*stack));
+	stack_add(&worker, record);
+}
+
+#define FRAMES(...) ((struct frame[]){ __VA_ARGS__, { 0, 0 } })
+#define AT(i, line)                                     \
+	{                                               \
+		CODE + (i), 1000u * ((i) + 1u) + (line) \
+	}
+#define MARK(marker)              \
+	{                         \
+		FRAME_##marker, 0 \
+	}
+
+static void read_back(void)
+{
+	static const struct recording_hooks hooks = {
+		.function = book_function,
+		.frame = book_frame,
+		.node = book_node,
+		.sample = book_sample,
+	};
+	bool is_cut;
+
+	memset(functions, 0, sizeof(functions));
+	sample_count = 0;
+	cr_assert_null(recording_read_file(path, &hooks, NULL, &is_cut));
+	cr_assert_not(is_cut);
+}
+
+static void check(size_t count, const char *const *wanted)
+{
+	flush_good(recording, START_NS);
+	read_back();
+	cr_assert_eq(sample_count, count);
+	for (size_t i = 0; i < count; i++)
+		cr_assert_str_eq(samples[i], wanted[i]);
+}
+
+#define CHECK(...)                                                \
+	check(PROF_COUNT(((const char *const[]){ __VA_ARGS__ })), \
+	      (const char *const[]){ __VA_ARGS__ })
+
+static uint64_t lost(enum loss reason)
+{
+	struct threads_sums sums;
+
+	threads_sum(&sums);
+	return sums.losses[reason];
+}
+
+Test(stack, names_and_lines_end_up_in_the_recording)
+{
+	add(70, false, FRAMES(AT(2, 9), AT(1, 5), AT(0, 4)));
+	add(80, false, FRAMES(AT(2, 8), AT(1, 5), AT(0, 4)));
+	add(90, false, FRAMES(AT(0, 4)));
+	CHECK("3 70 app.f0:4;app.f1:5;app.f2:9", "3 80 app.f0:4;app.f1:5;app.f2:8",
+	      "3 90 app.f0:4");
+	cr_assert_eq(kinds[1], RECORDING_PYTHON);
+	cr_assert_eq(first_lines[1], 100);
+}
+
+Test(stack, the_way_to_a_frame_is_walked_once)
+{
+	for (unsigned i = 0; i < 5; i++)
+		add(i, false, FRAMES(AT(1, 5), AT(0, 4)));
+	cr_assert_eq(lines_asked, 2);
+	add(5, false, FRAMES(AT(1, 6), AT(0, 4)));
+	cr_assert_eq(lines_asked, 3);
+}
+
+Test(stack, markers_are_frames_without_a_line)
+{
+	add(1, false, FRAMES(MARK(FINALIZING)));
+	add(2, false, FRAMES(MARK(NO_PYTHON)));
+	add(3, false, FRAMES(MARK(FINALIZING)));
+	CHECK("3 1 [finalizing]", "3 2 [native]", "3 3 [finalizing]");
+	cr_assert_eq(kinds[1], RECORDING_MARKER);
+	cr_assert_str_eq(functions[3], "", "the marker was put twice");
+}
+
+Test(stack, a_marker_is_a_stack_of_its_own)
+{
+	struct recording_sample sample = { 3, METRIC_cpu_cpu, 0, START_NS, 5 };
+
+	sample.node = stack_marker(FRAME_THREAD_EXIT);
+	cr_assert_eq(stack_marker(FRAME_THREAD_EXIT), sample.node);
+	cr_assert_neq(stack_marker(FRAME_UNKNOWN), sample.node);
+	recording_put_sample(recording, &sample);
+	CHECK("3 5 [thread exit]");
+}
+
+Test(stack, what_was_cut_off_is_said_at_the_root)
+{
+	add(1, true, FRAMES(AT(1, 5), AT(0, 4)));
+	add(2, false, FRAMES(AT(1, 5), AT(0, 4)));
+	CHECK("3 1 [cut];app.f0:4;app.f1:5", "3 2 app.f0:4;app.f1:5");
+}
+
+Test(stack, a_thread_ends_under_the_function_that_it_runs)
+{
+	add(1, false, FRAMES(AT(1, 5), AT(0, 4)));
+	add(2, false, FRAMES(MARK(THREAD_EXIT)));
+	CHECK("3 1 app.f0:4;app.f1:5", "3 2 app.f0:4;[thread exit]");
+}
+
+Test(stack, the_threading_module_does_not_count_as_that_function)
+{
+	add(1, false, FRAMES(AT(1, 5), AT(0, 4), AT(11, 2), AT(10, 1)));
+	add(2, false, FRAMES(MARK(THREAD_EXIT)));
+	CHECK("3 1 threading.f10:1;threading.f11:2;app.f0:4;app.f1:5",
+	      "3 2 threading.f10:1;threading.f11:2;app.f0:4;[thread exit]");
+}
+
+Test(stack, what_has_no_root_or_no_code_does_not_tell_the_function)
+{
+	add(1, true, FRAMES(AT(1, 5)));
+	add(2, false, FRAMES(MARK(NO_PYTHON)));
+	add(3, false, FRAMES(AT(11, 2)));
+	add(4, false, FRAMES(MARK(THREAD_EXIT)));
+	CHECK("3 1 [cut];app.f1:5", "3 2 [native]", "3 3 threading.f11:2", "3 4 [thread exit]");
+}
+
+Test(stack, a_marker_leaves_the_function_as_it_was)
+{
+	add(1, false, FRAMES(AT(0, 4)));
+	add(2, false, FRAMES(MARK(NO_PYTHON)));
+	add(3, false, FRAMES(MARK(THREAD_EXIT)));
+	CHECK("3 1 app.f0:4", "3 2 [native]", "3 3 app.f0:4;[thread exit]");
+}
+
+Test(stack, only_threads_that_worked_count)
+{
+	cr_assert_not(stack_any());
+	add(1, false, FRAMES(MARK(THREAD_EXIT)));
+	cr_assert_not(stack_any());
+	add(2, false, FRAMES(AT(0, 4)));
+	cr_assert(stack_any());
+	stack_begin(recording);
+	cr_assert_not(stack_any());
+}
+
+Test(stack, code_that_has_no_name_is_counted)
+{
+	add(1, false, FRAMES(AT(1, 5), AT(20, 0), AT(0, 4)));
+	add(2, false, FRAMES(AT(21, 0)));
+	cr_assert_eq(lost(LOSS_unknown_code), 2);
+	CHECK("3 1 app.f0:4;[unknown];app.f1:5", "3 2 [unknown]");
+}
+
+/* A flush that fails begins an epoch, whose ids start anew: those of before name something else now. */
+Test(stack, nothing_is_remembered_in_a_new_epoch)
+{
+	char *moved = in_scratch("moved");
+	uint64_t samples_lost = 0;
+
+	add(1, false, FRAMES(AT(1, 5), AT(0, 4)));
+	add(2, false, FRAMES(MARK(FINALIZING)));
+	cr_assert_eq(rename(in_scratch("d"), moved), 0);
+	cr_assert_not_null(recording_flush(recording, START_NS, &samples_lost));
+	cr_assert_eq(samples_lost, 2);
+	cr_assert_eq(rename(moved, in_scratch("d")), 0);
+
+	add(3, false, FRAMES(MARK(THREAD_EXIT)));
+	add(4, false, FRAMES(AT(2, 7)));
+	add(5, false, FRAMES(MARK(FINALIZING)));
+	add(6, false, FRAMES(AT(1, 5), AT(0, 4)));
+	add(7, false, FRAMES(MARK(THREAD_EXIT)));
+	CHECK("3 3 [thread exit]", "3 4 app.f2:7", "3 5 [finalizing]", "3 6 app.f0:4;app.f1:5",
+	      "3 7 app.f0:4;[thread exit]");
+}
+
+Test(stack, without_memory_the_sample_is_counted)
+{
+	no_node = true;
+	add(1, false, FRAMES(AT(0, 4)));
+	cr_assert_eq(atomic_load(&worker.losses[LOSS_no_memory]), 1);
+	no_node = false;
+	add(2, false, FRAMES(AT(0, 4)));
+	CHECK("3 2 app.f0:4");
+}
+
+/* Each growth of a table in its turn: what failed once is right the next time. */
+Test(stack, memory_that_comes_back_brings_the_names_back)
+{
+	for (unsigned fails = 1; fails <= 12; fails++) {
+		uint64_t samples_lost;
+
+		stack_begin(recording);
+		grows = 0;
+		grow_fails_at = fails;
+		add(1, false, FRAMES(AT(1, 5), AT(0, 4)));
+		grow_fails_at = 0;
+		cr_assert_null(recording_flush(recording, START_NS, &samples_lost));
+		add(2, false, FRAMES(AT(1, 5), AT(0, 4)));
+		flush_good(recording, START_NS);
+		read_back();
+		cr_assert_str_eq(samples[sample_count - 1], "3 2 app.f0:4;app.f1:5");
+	}
+}
