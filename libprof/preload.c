@@ -119,7 +119,7 @@ static int find_python(struct dl_phdr_info *info, size_t size_bytes, void *handl
 PROF_EXPORT int pthread_create(pthread_t *id, const pthread_attr_t *attributes,
 			       void *(*start)(void *), void *argument)
 {
-	struct thread *thread = session_thread_reserve(attributes);
+	struct thread *thread = session_thread_reserve(attributes, start, argument);
 	int error;
 
 	if (!thread)

@@ -22,10 +22,12 @@ typedef int pyapi_audit_hook(const char *event, struct py_object *arguments, voi
 enum pyapi_code_event { PYAPI_CODE_CREATE, PYAPI_CODE_DESTROY };
 typedef int pyapi_code_watcher(enum pyapi_code_event event, struct py_object *code);
 
+typedef struct py_object *pyapi_call(struct py_object *self, struct py_object *argument);
+
 /* PyMethodDef */
 struct py_method_def {
 	const char *name;
-	struct py_object *(*call)(struct py_object *self, struct py_object *argument);
+	pyapi_call *call; /* cast, where the flags say that it is another */
 	int flags; /* enum pyapi_method */
 	const char *help;
 };
@@ -33,6 +35,8 @@ enum pyapi_method {
 	PYAPI_METH_VARARGS = 0x0001, /* argument is a tuple */
 	PYAPI_METH_NOARGS = 0x0004, /* argument is NULL */
 	PYAPI_METH_O = 0x0008, /* argument is the one argument */
+	PYAPI_METH_FASTCALL =
+		0x0080, /* (self, struct py_object *const *arguments, intptr_t count) */
 };
 
 /* What Py_CompileStringObject starts with: Py_file_input, Py_eval_input. */

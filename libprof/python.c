@@ -1,19 +1,49 @@
 /*
- * python.c - the few calls into Python that set a session up, and the names of threads.
+ * python.c - the few calls into Python that set a session up, the names of threads, and what they start
+ * with.
+ *
+ * A new thread's function is known to its creator alone, and may have returned before any sample:
+ *
+ *   pthread_create(argument) -> struct thread_call -> struct boot_state -> bound Thread._bootstrap
+ *     -> run, or what run calls, _target -> through methods and partials -> function -> code
+ *
+ * The first argument of its kind is not believed before it has been read without faults and found to
+ * belong to the current interpreter; only then the API is asked.
  */
 #include "python.h"
 
 #include "frames.h"
 #include "heap.h"
 #include "log.h"
+#include "os.h"
+#include "record.h"
 #include "symbol.h"
-#include "thread.h"
 
 #include <string.h>
+
+#define CODE_UNIT_BYTES 2 /* of an instruction and its argument */
+#define WRAPPERS_MOST 8 /* around one function, as far as we follow them */
+
+/* What CPython hands to pthread_create (Python/thread_pthread.h), and what that holds when _thread does it
+   (Modules/_threadmodule.c, struct bootstate). Unchanged in 3.12 to 3.15. */
+struct thread_call {
+	uintptr_t function, argument;
+};
+struct boot_state {
+	uintptr_t thread_state, function;
+};
+
+/* Leaf first. */
+struct start {
+	struct frame frames[THREAD_START_FRAMES];
+	size_t depth;
+};
 
 static struct {
 	void (*atexit)(void);
 	void (*child)(void);
+	/* CPython's start routine and what it calls for _thread, once proved by a thread that they began */
+	_Atomic uintptr_t thread_routine, thread_function;
 } python;
 
 static struct py_object *call_atexit(struct py_object *self, struct py_object *unused);
@@ -25,6 +55,18 @@ static bool call_with(const char *module, const char *function, const char *keyw
 static struct py_object *import_unseen(const char *name);
 static struct py_object *active_threads(void);
 static void name_thread(struct py_object *object);
+static struct py_object *booted(uintptr_t routine, uintptr_t argument, uintptr_t interpreter);
+static struct py_object *prove(uintptr_t routine, uintptr_t argument, uintptr_t interpreter);
+static void find_start(struct start *start, struct py_object *callable);
+static struct py_object *thread_class(struct py_object *type);
+static void find_run(struct start *start, struct py_object *class, struct py_object *thread);
+static struct py_object *plain_method(struct py_object *object, const char *name);
+static void put_function(struct start *start, struct py_object *callable);
+static struct py_object *function_of(struct py_object *callable);
+static struct py_object *wrapped_by(struct py_object *callable);
+static struct py_object *of_module(const char *module, const char *name);
+static struct py_object *type_of(struct py_object *object);
+static struct py_object *class_attribute(struct py_object *type, const char *name);
 static struct py_object *plain_attribute(struct py_object *object, const char *name);
 static void drop(struct py_object *object);
 
@@ -193,14 +235,193 @@ static void name_thread(struct py_object *object)
 	drop(name);
 }
 
+/* ---- what a thread starts with ---- */
+
+void python_tell_start(struct thread *thread, uintptr_t routine, const void *argument)
+{
+	struct py_object *callable, *raised;
+	uintptr_t interpreter;
+	struct start start = { .depth = 0 };
+
+	if (!argument || !py._PyThreadState_GetCurrent())
+		return;
+	interpreter = (uintptr_t)py.PyInterpreterState_Get();
+	callable = booted(routine, (uintptr_t)argument, interpreter);
+	if (!callable)
+		return;
+	raised = py.PyErr_GetRaisedException();
+	find_start(&start, callable);
+	py.PyErr_Clear();
+	py.PyErr_SetRaisedException(raised);
+	record_start(thread, interpreter, start.frames, start.depth);
+}
+
+/* The function or method that a thread of CPython's is created for; borrowed. */
+static struct py_object *booted(uintptr_t routine, uintptr_t argument, uintptr_t interpreter)
+{
+	const struct thread_call *call = (const struct thread_call *)argument;
+	const struct boot_state *boot;
+	struct py_object *callable;
+
+	/* Fault-tolerant reads are slow; one routine and function always have one kind of argument. */
+	if (routine != atomic_load_explicit(&python.thread_routine, memory_order_acquire))
+		return prove(routine, argument, interpreter);
+	if (call->function != atomic_load_explicit(&python.thread_function, memory_order_relaxed))
+		return NULL;
+	boot = (const struct boot_state *)call->argument;
+	callable = (struct py_object *)boot->function;
+	return type_of(callable) == py.PyMethod_Type || type_of(callable) == py.PyFunction_Type ?
+		       callable :
+		       NULL;
+}
+
+static struct py_object *prove(uintptr_t routine, uintptr_t argument, uintptr_t interpreter)
+{
+	const struct frames_layout *layout = frames_layout();
+	struct thread_call call;
+	struct boot_state boot;
+	uintptr_t owner, type;
+
+	if (!os_read(&call, argument, sizeof(call)) ||
+	    !os_read(&boot, call.argument, sizeof(boot)) ||
+	    !os_read(&owner, boot.thread_state + layout->tstate_interp, sizeof(owner)) ||
+	    owner != interpreter ||
+	    !os_read(&type, boot.function + layout->object_type, sizeof(type)) ||
+	    (type != (uintptr_t)py.PyMethod_Type && type != (uintptr_t)py.PyFunction_Type))
+		return NULL;
+	atomic_store_explicit(&python.thread_function, call.function, memory_order_relaxed);
+	/* Pairs with booted. */
+	atomic_store_explicit(&python.thread_routine, routine, memory_order_release);
+	return (struct py_object *)boot.function;
+}
+
+static void find_start(struct start *start, struct py_object *callable)
+{
+	bool is_method = type_of(callable) == py.PyMethod_Type;
+	struct py_object *self = is_method ? py.PyMethod_Self(callable) : NULL;
+	struct py_object *class = self ? thread_class(type_of(self)) : NULL;
+
+	if (class && class_attribute(type_of(self), "_bootstrap") == py.PyMethod_Function(callable))
+		find_run(start, class, self);
+	put_function(start, callable);
+	drop(class);
+}
+
+/* threading.Thread, if this type is one; new. */
+static struct py_object *thread_class(struct py_object *type)
+{
+	struct py_object *class = of_module("threading", "Thread");
+
+	if (!class || py.PyType_IsSubtype(type, class))
+		return class;
+	drop(class);
+	return NULL;
+}
+
+/* Thread.run calls _target; what a subclass, or the object itself, has in its place is the start. */
+static void find_run(struct start *start, struct py_object *class, struct py_object *thread)
+{
+	struct py_object *run = plain_method(thread, "run");
+	struct py_object *target = NULL;
+
+	if (function_of(run) == class_attribute(class, "run"))
+		target = plain_attribute(thread, "_target");
+	put_function(start, target);
+	put_function(start, run);
+	put_function(start, class_attribute(type_of(thread), "_bootstrap_inner"));
+	drop(target);
+	drop(run);
+}
+
+/* object.name, where its class has a Python function of that name: nothing else can come to word. New. */
+static struct py_object *plain_method(struct py_object *object, const char *name)
+{
+	struct py_object *key = py.PyUnicode_InternFromString(name);
+	struct py_object *function = key ? py._PyType_Lookup(type_of(object), key) : NULL;
+	bool is_plain = function && type_of(function) == py.PyFunction_Type;
+	struct py_object *method = is_plain ? py.PyObject_GenericGetAttr(object, key) : NULL;
+
+	drop(key);
+	return method;
+}
+
+static void put_function(struct start *start, struct py_object *callable)
+{
+	const struct frames_layout *layout = frames_layout();
+	struct py_object *function = function_of(callable);
+	struct frame *frame = &start->frames[start->depth];
+	int32_t first_traceable;
+
+	if (!function || start->depth == THREAD_START_FRAMES)
+		return;
+	frame->code = (uintptr_t)py.PyFunction_GetCode(function);
+	/* What stands before it makes cells and generators, and has no line. */
+	memcpy(&first_traceable, (char *)frame->code + layout->code_firsttraceable,
+	       sizeof(first_traceable));
+	frame->instruction = frame->code + layout->code_instructions +
+			     (uintptr_t)first_traceable * CODE_UNIT_BYTES;
+	start->depth++;
+}
+
+/* The Python function that runs first when this is called; borrowed, NULL where it is none. */
+static struct py_object *function_of(struct py_object *callable)
+{
+	for (unsigned i = 0; callable && i < WRAPPERS_MOST; i++) {
+		if (type_of(callable) == py.PyFunction_Type)
+			return callable;
+		callable = wrapped_by(callable);
+	}
+	return NULL;
+}
+
+static struct py_object *wrapped_by(struct py_object *callable)
+{
+	struct py_object *type = type_of(callable), *partial, *wrapped;
+
+	if (type == py.PyMethod_Type)
+		return py.PyMethod_Function(callable);
+	/* The one of C alone: its `func` is a member, never Python code. */
+	partial = of_module("_functools", "partial");
+	drop(partial);
+	if (type != partial) {
+		wrapped = class_attribute(type, "__call__");
+		return wrapped && type_of(wrapped) == py.PyFunction_Type ? wrapped : NULL;
+	}
+	wrapped = py.PyObject_GetAttrString(callable, "func");
+	drop(wrapped); /* the partial has it */
+	return wrapped;
+}
+
+/* What a module that is imported already has under this name; new. */
+static struct py_object *of_module(const char *module, const char *name)
+{
+	struct py_object *modules = py.PySys_GetObject("modules");
+	struct py_object *owner = modules ? py.PyDict_GetItemString(modules, module) : NULL;
+
+	return owner ? plain_attribute(owner, name) : NULL;
+}
+
+static struct py_object *type_of(struct py_object *object)
+{
+	return *(struct py_object **)((char *)object + frames_layout()->object_type);
+}
+
+/* As the class says it, whatever the object says; borrowed. */
+static struct py_object *class_attribute(struct py_object *type, const char *name)
+{
+	struct py_object *key = py.PyUnicode_InternFromString(name);
+	struct py_object *value = key ? py._PyType_Lookup(type, key) : NULL;
+
+	drop(key);
+	return value;
+}
+
 /* Of the object's own dict: what a class says of the name could be Python code. New reference, or NULL
    without an exception. */
 static struct py_object *plain_attribute(struct py_object *object, const char *name)
 {
-	struct py_object *key = py.PyUnicode_FromString(name);
-	struct py_object *type =
-		*(struct py_object **)((char *)object + frames_layout()->object_type);
-	bool is_plain = key && !py._PyType_Lookup(type, key);
+	struct py_object *key = py.PyUnicode_InternFromString(name);
+	bool is_plain = key && !py._PyType_Lookup(type_of(object), key);
 	struct py_object *value = is_plain ? py.PyObject_GenericGetAttr(object, key) : NULL;
 
 	drop(key);

@@ -8,6 +8,7 @@
 
 #include "prof.h"
 #include "pyapi.h"
+#include "thread.h"
 
 /* Have `atexit` called at the interpreter's end (before those that the program registers), and `child`
    in a child of os.fork. setup */
@@ -16,5 +17,8 @@ errmsg python_register(void (*atexit)(void), void (*child)(void));
 void python_read_path(const char *cwd);
 /* Write the names of Python threads that have none yet into their struct thread. callback */
 void python_name_threads(void);
+/* Record which Python function a thread about to be created with this start routine and argument will run, if
+   the caller runs Python and CPython creates the thread for it. birth, callback */
+void python_tell_start(struct thread *thread, uintptr_t routine, const void *argument);
 
 #endif

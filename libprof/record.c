@@ -7,6 +7,9 @@
 #include "record.h"
 
 #include "mark.h"
+#include "os.h"
+
+#include <string.h>
 
 struct record_gate record_gate;
 
@@ -15,8 +18,7 @@ static struct {
 } records = { .depth = 512 };
 
 static bool gate_knows(uintptr_t interpreter);
-static void record_head(struct record *record, enum metric metric, uint64_t time_ns,
-			uint64_t value);
+static void record_head(struct record *record, uint32_t metric, uint64_t time_ns, uint64_t value);
 static void record_commit(struct thread *thread, struct record *record, size_t depth);
 
 bool record_stack(struct thread *thread, enum metric metric, uint64_t time_ns, uint64_t value,
@@ -79,6 +81,25 @@ bool record_put(struct thread *thread, enum metric metric, uint64_t time_ns, uin
 	return true;
 }
 
+void record_start(struct thread *thread, uintptr_t interpreter, const struct frame *frames,
+		  size_t depth)
+{
+	uint32_t size = record_bytes(THREAD_START_FRAMES), got;
+	struct record *record;
+
+	if (!depth || depth > THREAD_START_FRAMES || !gate_knows(interpreter))
+		return;
+	/* Its thread is the producer; until it runs, and handed on by its creation, that is we. */
+	record = ring_begin(&thread->ring, size, size, &got);
+	if (!record)
+		return;
+	for (size_t i = 0; i < depth; i++)
+		mark_set(frames[i].code);
+	memcpy(record->frames, frames, depth * sizeof(*frames));
+	record_head(record, RECORD_START, os_monotonic_ns(), 0);
+	record_commit(thread, record, depth);
+}
+
 void record_limit(uint32_t depth)
 {
 	records.depth = depth;
@@ -101,7 +122,7 @@ static bool gate_knows(uintptr_t interpreter)
 	return false;
 }
 
-static void record_head(struct record *record, enum metric metric, uint64_t time_ns, uint64_t value)
+static void record_head(struct record *record, uint32_t metric, uint64_t time_ns, uint64_t value)
 {
 	record->metric = (uint16_t)metric;
 	record->cut = 0;

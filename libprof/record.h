@@ -12,6 +12,8 @@
 #include "thread.h"
 
 #define RECORD_INTERPRETERS 64
+#define RECORD_START \
+	UINT16_MAX /* in place of a metric: no sample, but what the thread starts with */
 
 enum metric {
 #define METRIC(collector, name, unit, count_name, help) METRIC_##collector##_##name,
@@ -22,7 +24,7 @@ enum metric {
 
 struct record {
 	uint32_t size_bytes; /* of all, a multiple of 8; ring's */
-	uint16_t metric;
+	uint16_t metric; /* or RECORD_START */
 	uint16_t cut; /* the root end did not fit */
 	uint32_t depth;
 	uint32_t unused;
@@ -47,6 +49,13 @@ bool record_stack(struct thread *thread, enum metric metric, uint64_t time_ns, u
 /* Put a sample whose stack is one marker. As record_stack, death */
 bool record_put(struct thread *thread, enum metric metric, uint64_t time_ns, uint64_t value,
 		enum frame_marker marker);
+/*
+ * Say what a thread that does not run yet starts with: its function, and what that is called from. Adds
+ * nothing to any sum. At most THREAD_START_FRAMES; the code is alive, and of this interpreter. Nothing is
+ * said where that cannot be named. birth
+ */
+void record_start(struct thread *thread, uintptr_t interpreter, const struct frame *frames,
+		  size_t depth);
 /* Frames that record_stack keeps from now on. setup */
 void record_limit(uint32_t depth);
 /* Largest record that this depth makes, in bytes. any */

@@ -360,7 +360,9 @@ void session_step_aside(void)
 
 void session_come_back(void)
 {
-	if (!session_ours() || atomic_fetch_sub(&session.forking, 1) > 1)
+	/* None counted: the session began in the middle of an unshare in another thread. */
+	if (!session_ours() || !atomic_load(&session.forking) ||
+	    atomic_fetch_sub(&session.forking, 1) > 1)
 		return;
 	if (atomic_load(&session.state) == RUNNING)
 		ask_python(PENDING_DRAINER);
@@ -454,15 +456,18 @@ static int pending(void *unused)
 
 /* ---- threads ---- */
 
-struct thread *session_thread_reserve(const pthread_attr_t *attributes)
+struct thread *session_thread_reserve(const pthread_attr_t *attributes, void *(*routine)(void *),
+				      const void *argument)
 {
 	struct thread *thread;
 
 	if (!session_ours() || atomic_load(&session.state) != RUNNING)
 		return NULL;
 	thread = thread_reserve();
-	if (thread)
-		thread->start_blocked = signals_inherited(attributes);
+	if (!thread)
+		return NULL;
+	thread->start_blocked = signals_inherited(attributes);
+	python_tell_start(thread, (uintptr_t)routine, argument);
 	return thread;
 }
 

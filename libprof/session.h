@@ -26,9 +26,10 @@ bool session_ours(void);
 /* Was there a session when this memory was last ours alone? True in forked and vforked children too. any */
 bool session_known(void);
 
-/* A slot for a thread that the caller is about to create with these attributes (or NULL); NULL: create it
-   as if we were not here. birth */
-struct thread *session_thread_reserve(const pthread_attr_t *attributes);
+/* A slot for a thread that the caller is about to create with these attributes (or NULL), this start routine
+   and its argument; NULL: create it as if we were not here. birth */
+struct thread *session_thread_reserve(const pthread_attr_t *attributes, void *(*routine)(void *),
+				      const void *argument);
 /* The new thread is this one. birth */
 void session_thread_begin(struct thread *thread);
 /* The calling thread must not be interrupted any more (seccomp). any */

@@ -6,6 +6,9 @@
  * The way from a symbol's instruction to the recording's frame id is walked once and cached by (serial,
  * offset): serials are never used again, so a freed code object's address cannot find another's frame.
  * The caches hold for one epoch of the recording.
+ *
+ * A thread's [thread exit] stands below the function that it started with: what its creator told, else
+ * the outermost function of its samples that is not the threading module's.
  */
 #include "stack.h"
 
@@ -42,6 +45,11 @@ static struct {
 } stacks;
 
 static void cache_renew(void);
+static void start_tell(struct thread *thread, const struct record *record);
+static void start_renew(struct thread *thread);
+static void sample_add(struct thread *thread, const struct record *record);
+static uint32_t put_frames(uint32_t node, const struct frame *frames, size_t depth,
+			   uint64_t time_ns, uint32_t *start);
 static struct placed frame_find(const struct frame *frame, uint64_t time_ns);
 static struct placed marker_find(enum frame_marker marker);
 static struct placed place_new(const struct symbol *symbol, uintptr_t instruction);
@@ -67,39 +75,13 @@ void stack_release(void)
 
 void stack_add(struct thread *thread, const struct record *record)
 {
-	struct recording_sample sample = {
-		.thread = thread->serial,
-		.metric = record->metric,
-		.time_ns = record->time_ns,
-		.value = record->value,
-	};
-	uint32_t start = 0;
-
-	stacks.any |= record->frames[0].code != FRAME_THREAD_EXIT;
 	cache_renew();
-	if (record->frames[0].code == FRAME_THREAD_EXIT && thread->start_epoch == stacks.epoch)
-		sample.node = thread->start_node;
-	if (record->cut)
-		sample.node = recording_put_node(stacks.recording, 0, marker_find(FRAME_CUT).frame);
-	for (size_t i = record->depth; i-- > 0;) {
-		struct placed placed = frame_find(&record->frames[i], record->time_ns);
-
-		if (placed.frame)
-			sample.node =
-				recording_put_node(stacks.recording, sample.node, placed.frame);
-		if (!placed.frame || !sample.node) {
-			thread_lose(thread, LOSS_no_memory);
-			return;
-		}
-		if (!start && !placed.in_threading)
-			start = sample.node;
-	}
-	/* The function that the thread runs: the outermost that is not the threading module's. */
-	if (start && record->frames[0].code >= FRAME_MARKER_END && !record->cut) {
-		thread->start_node = start;
-		thread->start_epoch = stacks.epoch;
-	}
-	recording_put_sample(stacks.recording, &sample);
+	if (record->metric == RECORD_START)
+		start_tell(thread, record);
+	if (thread->start_epoch != stacks.epoch)
+		start_renew(thread);
+	if (record->metric != RECORD_START)
+		sample_add(thread, record);
 }
 
 uint32_t stack_marker(enum frame_marker marker)
@@ -122,6 +104,84 @@ static void cache_renew(void)
 	intern_release(&stacks.places);
 	memset(stacks.markers, 0, sizeof(stacks.markers));
 	stacks.epoch = epoch;
+}
+
+static void start_tell(struct thread *thread, const struct record *record)
+{
+	const struct symbol *symbol = symbol_find(record->frames[0].code, record->time_ns);
+
+	if (!symbol || record->depth > THREAD_START_FRAMES)
+		return;
+	thread->told.time_ns = record->time_ns;
+	thread->told.depth = record->depth;
+	thread->told.serial = symbol->serial;
+	memcpy(thread->told.frames, record->frames, record->depth * sizeof(*record->frames));
+	thread->start_epoch = 0;
+}
+
+/* Ids of an earlier epoch name something else now. What was told can be put again, for as long as the
+   function's code is the same: it is while the thread runs it. */
+static void start_renew(struct thread *thread)
+{
+	uint32_t depth = thread->told.depth, leaf, start = 0;
+	const struct symbol *symbol;
+
+	thread->start_epoch = stacks.epoch;
+	thread->start_node = 0;
+	thread->start_is_told = false;
+	symbol = depth ? symbol_find(thread->told.frames[0].code, thread->told.time_ns) : NULL;
+	if (!symbol || symbol->serial != thread->told.serial)
+		return;
+	leaf = put_frames(0, thread->told.frames, depth, thread->told.time_ns, &start);
+	/* Of threading's own alone, when the target is no Python function: a sample may know better. */
+	thread->start_node = start ? start : leaf;
+	thread->start_is_told = start != 0;
+}
+
+static void sample_add(struct thread *thread, const struct record *record)
+{
+	struct recording_sample sample = {
+		.thread = thread->serial,
+		.metric = record->metric,
+		.time_ns = record->time_ns,
+		.value = record->value,
+	};
+	uint32_t start = 0;
+
+	stacks.any |= record->frames[0].code != FRAME_THREAD_EXIT;
+	if (record->frames[0].code == FRAME_THREAD_EXIT)
+		sample.node = thread->start_node;
+	if (record->cut)
+		sample.node = recording_put_node(stacks.recording, 0, marker_find(FRAME_CUT).frame);
+	sample.node =
+		put_frames(sample.node, record->frames, record->depth, record->time_ns, &start);
+	if (!sample.node) {
+		thread_lose(thread, LOSS_no_memory);
+		return;
+	}
+	/* A finalizer or a trace function may be the outermost for a moment: what was told is surer. */
+	if (start && record->frames[0].code >= FRAME_MARKER_END && !record->cut &&
+	    !thread->start_is_told)
+		thread->start_node = start;
+	recording_put_sample(stacks.recording, &sample);
+}
+
+/* The node below `node` for these frames; 0: no memory. *start: the outermost that is not the threading
+   module's own, the function that the thread runs; 0: there is none. */
+static uint32_t put_frames(uint32_t node, const struct frame *frames, size_t depth,
+			   uint64_t time_ns, uint32_t *start)
+{
+	*start = 0;
+	for (size_t i = depth; i-- > 0;) {
+		struct placed placed = frame_find(&frames[i], time_ns);
+
+		node = placed.frame ? recording_put_node(stacks.recording, node, placed.frame) : 0;
+		if (!node)
+			return 0;
+		if (!*start && !placed.in_threading)
+			*start = node;
+	}
+	return node;
 }
 
 static struct placed frame_find(const struct frame *frame, uint64_t time_ns)

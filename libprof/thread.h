@@ -21,6 +21,7 @@
 #define THREADS_MAX 16384
 #define THREAD_OWN_BYTES 64 /* of each collector in each thread */
 #define THREAD_COLLECTORS_MAX 8
+#define THREAD_START_FRAMES 4 /* the function, and what threading calls it from */
 
 enum thread_state { THREAD_FREE, THREAD_BORN, THREAD_LIVE, THREAD_DEAD };
 
@@ -63,6 +64,13 @@ struct thread {
 	uint32_t nameless_passes; /* of the drainer, without a Python name */
 	uint32_t start_node,
 		start_epoch; /* stack down to the function that it runs, in the recording */
+	bool start_is_told; /* by its creator, not found in a sample */
+	struct {
+		uint64_t time_ns;
+		uint32_t depth; /* 0: the creator did not tell */
+		uint32_t serial; /* of the leaf's symbol */
+		struct frame frames[THREAD_START_FRAMES];
+	} told;
 	char known_name[64]; /* as last written */
 };
 

@@ -88,6 +88,77 @@ Test(threads, short_lives)
 	run_free(run);
 }
 
+/* Threads that ended before any sample could see them: nearly all of their time is below `function`. */
+static void check_start(const char *kind, const char *function)
+{
+	struct run *run = run_new();
+	struct stacks *stacks;
+	uint64_t exits_ns = 0, under_ns = 0;
+
+	run_set(run, "MONPROF_CPU_HZ", "100");
+	run_go(run, python_path(), run_program("starts.py"), kind, NULL);
+	stacks = stacks_read(run, run_check_good(run));
+	for (size_t i = 0; i < stacks->count; i++) {
+		const struct stack *stack = &stacks->stacks[i];
+
+		if (!stacks_is(stack->frames[stack->depth - 1], "[thread exit]") ||
+		    strcmp(stack->thread_name, "[process]") == 0 ||
+		    strcmp(stack->thread_name, "MainThread") == 0)
+			continue;
+		exits_ns += stack->value;
+		if (stack->depth > 1 && stacks_is(stack->frames[stack->depth - 2], function))
+			under_ns += stack->value;
+	}
+	RUN_CHECK(run, exits_ns > 100 * MS, "only %llu ns in [thread exit]; %s",
+		  (unsigned long long)exits_ns, stacks_names(run, stacks));
+	RUN_CHECK(run, under_ns * 100 >= exits_ns * 95,
+		  "%s: %llu of %llu ns of [thread exit] stand below %s; %s", kind,
+		  (unsigned long long)under_ns, (unsigned long long)exits_ns, function,
+		  stacks_names(run, stacks));
+	stacks_free(stacks);
+	run_free(run);
+}
+
+Test(threads, never_sampled_target)
+{
+	check_start("target", "work");
+}
+
+Test(threads, never_sampled_subclass)
+{
+	check_start("subclass", "Worker.run");
+}
+
+Test(threads, never_sampled_partial)
+{
+	check_start("partial", "work");
+}
+
+Test(threads, never_sampled_lambda_that_is_dropped)
+{
+	check_start("lambda", "kind_lambda.<locals>.<lambda>");
+}
+
+Test(threads, never_sampled_without_threading)
+{
+	check_start("raw", "kind_raw.<locals>.work_and_tell");
+}
+
+/* The target is the property's secret: the time stands below what asks for it. */
+Test(threads, never_sampled_target_that_must_not_be_asked_for)
+{
+	check_start("shy", "Thread.run");
+}
+
+Test(threads, of_c_with_odd_arguments)
+{
+	struct run *run = run_new();
+
+	run_go(run, python_path(), run_program("starts.py"), "odd", NULL);
+	run_check_good(run);
+	run_free(run);
+}
+
 Test(threads, daemons_at_the_end)
 {
 	struct run *run = run_threads("daemon");

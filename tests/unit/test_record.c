@@ -303,3 +303,50 @@ Test(record, many_go_round_the_ring)
 	}
 	cr_expect_eq(lost_in_all(), 0);
 }
+
+/* ---- what a thread starts with ---- */
+
+static const struct frame start[] = {
+	{ CODE(0), INSTRUCTION(0) },
+	{ CODE(1), INSTRUCTION(1) },
+	{ CODE(2), INSTRUCTION(2) },
+};
+
+Test(record, a_start_is_no_sample)
+{
+	const struct record *record;
+
+	record_start(thread, INTERPRETER, start, PROF_COUNT(start));
+	record = ring_peek(&thread->ring);
+	cr_assert_not_null(record);
+	cr_expect_eq(record->metric, RECORD_START);
+	cr_expect_geq(RECORD_START, METRIC_COUNT);
+	cr_expect_eq(record->value, 0);
+	cr_expect_eq(record->size_bytes, record_bytes(3));
+	cr_expect_eq(record->depth, 3);
+	cr_expect_eq(record->cut, 0);
+	expect_frames(record);
+	cr_expect_eq(marks, 3);
+	for (unsigned i = 0; i < 3; i++)
+		cr_expect(mark_get(CODE(i)));
+	cr_expect_eq(lost_in_all(), 0);
+	ring_next(&thread->ring);
+	cr_expect(sample(), "samples follow it");
+	first(3);
+}
+
+Test(record, a_start_that_cannot_be_named_is_not_told)
+{
+	static const struct frame deep[THREAD_START_FRAMES + 1] = { { CODE(0), INSTRUCTION(0) } };
+
+	record_start(thread, INTERPRETER + 2, start, PROF_COUNT(start));
+	record_start(thread, INTERPRETER, start, 0);
+	record_start(thread, INTERPRETER, deep, PROF_COUNT(deep));
+	cr_expect_null(ring_peek(&thread->ring));
+	cr_expect_eq(marks, 0);
+	leave_room(record_bytes(THREAD_START_FRAMES) - 8);
+	used_before = ring_used(&thread->ring);
+	record_start(thread, INTERPRETER, start, PROF_COUNT(start));
+	cr_expect_eq(ring_used(&thread->ring), used_before);
+	cr_expect_eq(lost_in_all(), 0, "no sample was");
+}

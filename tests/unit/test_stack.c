@@ -23,6 +23,7 @@ static struct recording *recording;
 static char *path;
 static unsigned lines_asked;
 static bool no_node;
+static uintptr_t dead, reused; /* the code object that died, whose address is another's now */
 static unsigned grow_fails_at, grows;
 
 /* Code CODE + i is function f<i>; its instructions lie at 1000 i, and their line is their offset. */
@@ -34,7 +35,7 @@ const struct symbol *__wrap_symbol_find(uintptr_t code, uint64_t time_ns)
 	unsigned i = (unsigned)(code - CODE);
 
 	cr_assert_eq(time_ns, START_NS);
-	if (code >= UNNAMED)
+	if (code >= UNNAMED || code == dead)
 		return NULL;
 	snprintf(names[i], sizeof(names[i]), "f%u", i);
 	symbols[i] = (struct symbol){
@@ -42,7 +43,7 @@ const struct symbol *__wrap_symbol_find(uintptr_t code, uint64_t time_ns)
 		.file = code >= THREADING ? "/no/threading.py" : "/no/app.py",
 		.name_bytes = (uint32_t)strlen(names[i]),
 		.first_line = 100 + i,
-		.serial = 7 + i,
+		.serial = (code == reused ? 70 : 7) + i,
 		.instructions = 1000 * (i + 1),
 	};
 	return &symbols[i];
@@ -132,12 +133,12 @@ static void tear_down(void)
 TestSuite(stack, .init = set_up, .fini = tear_down);
 
 /* The frames from leaf to root, up to one whose code is 0. */
-static void add(uint64_t value, bool cut, const struct frame *stack)
+static void put(uint16_t metric, uint64_t value, bool cut, const struct frame *stack)
 {
 	uint64_t space[64] = { 0 };
 	struct record *record = (void *)space;
 
-	record->metric = METRIC_cpu_cpu;
+	record->metric = metric;
 	record->cut = cut;
 	record->time_ns = START_NS;
 	record->value = value;
@@ -145,6 +146,16 @@ static void add(uint64_t value, bool cut, const struct frame *stack)
 		record->depth++;
 	memcpy(record->frames, stack, record->depth * sizeof(*stack));
 	stack_add(&worker, record);
+}
+
+static void add(uint64_t value, bool cut, const struct frame *stack)
+{
+	put(METRIC_cpu_cpu, value, cut, stack);
+}
+
+static void tell(const struct frame *stack)
+{
+	put(RECORD_START, 0, false, stack);
 }
 
 #define FRAMES(...) ((struct frame[]){ __VA_ARGS__, { 0, 0 } })
@@ -274,6 +285,47 @@ Test(stack, a_marker_leaves_the_function_as_it_was)
 	CHECK("3 1 app.f0:4", "3 2 [native]", "3 3 app.f0:4;[thread exit]");
 }
 
+Test(stack, a_thread_that_was_never_sampled_ends_under_what_it_was_created_for)
+{
+	tell(FRAMES(AT(0, 4), AT(11, 2), AT(10, 1)));
+	add(2, false, FRAMES(MARK(THREAD_EXIT)));
+	CHECK("3 2 threading.f10:1;threading.f11:2;app.f0:4;[thread exit]");
+}
+
+/* At the moment of a sample a finalizer may be the outermost. */
+Test(stack, what_was_told_is_surer_than_a_sample)
+{
+	tell(FRAMES(AT(0, 4), AT(10, 1)));
+	add(1, false, FRAMES(AT(2, 7), AT(10, 3)));
+	add(2, false, FRAMES(MARK(THREAD_EXIT)));
+	CHECK("3 1 threading.f10:3;app.f2:7", "3 2 threading.f10:1;app.f0:4;[thread exit]");
+}
+
+Test(stack, a_sample_knows_better_than_the_threading_module)
+{
+	tell(FRAMES(AT(11, 2), AT(10, 1)));
+	add(1, false, FRAMES(MARK(THREAD_EXIT)));
+	add(2, false, FRAMES(AT(2, 7), AT(10, 3)));
+	add(3, false, FRAMES(MARK(THREAD_EXIT)));
+	CHECK("3 1 threading.f10:1;threading.f11:2;[thread exit]", "3 2 threading.f10:3;app.f2:7",
+	      "3 3 threading.f10:3;app.f2:7;[thread exit]");
+}
+
+Test(stack, a_start_without_a_name_is_none)
+{
+	tell(FRAMES(AT(20, 0)));
+	add(1, false, FRAMES(MARK(THREAD_EXIT)));
+	CHECK("3 1 [thread exit]");
+	cr_assert_eq(lost(LOSS_unknown_code), 0, "no sample was lost");
+}
+
+Test(stack, a_start_is_no_sample)
+{
+	tell(FRAMES(AT(0, 4)));
+	cr_assert_not(stack_any());
+	cr_assert_eq(recording_samples(recording), 0);
+}
+
 Test(stack, only_threads_that_worked_count)
 {
 	cr_assert_not(stack_any());
@@ -294,17 +346,54 @@ Test(stack, code_that_has_no_name_is_counted)
 }
 
 /* A flush that fails begins an epoch, whose ids start anew: those of before name something else now. */
-Test(stack, nothing_is_remembered_in_a_new_epoch)
+static void begin_epoch(uint64_t wanted_lost)
 {
 	char *moved = in_scratch("moved");
 	uint64_t samples_lost = 0;
 
-	add(1, false, FRAMES(AT(1, 5), AT(0, 4)));
-	add(2, false, FRAMES(MARK(FINALIZING)));
 	cr_assert_eq(rename(in_scratch("d"), moved), 0);
 	cr_assert_not_null(recording_flush(recording, START_NS, &samples_lost));
-	cr_assert_eq(samples_lost, 2);
+	cr_assert_eq(samples_lost, wanted_lost);
 	cr_assert_eq(rename(moved, in_scratch("d")), 0);
+}
+
+Test(stack, what_was_told_is_told_again_in_a_new_epoch)
+{
+	tell(FRAMES(AT(0, 4), AT(10, 1)));
+	add(1, false, FRAMES(AT(2, 7)));
+	begin_epoch(1);
+	add(2, false, FRAMES(AT(3, 7)));
+	add(3, false, FRAMES(MARK(THREAD_EXIT)));
+	CHECK("3 2 app.f3:7", "3 3 threading.f10:1;app.f0:4;[thread exit]");
+}
+
+/* Told in one epoch and gone in the next: *how is the address. */
+static void check_gone(uintptr_t *how)
+{
+	tell(FRAMES(AT(0, 4)));
+	add(1, false, FRAMES(AT(2, 7)));
+	begin_epoch(1);
+	*how = CODE;
+	add(2, false, FRAMES(MARK(THREAD_EXIT)));
+	CHECK("3 2 [thread exit]");
+	cr_assert_eq(lost(LOSS_unknown_code), 0);
+}
+
+Test(stack, a_function_that_is_gone_is_not_told_again)
+{
+	check_gone(&dead);
+}
+
+Test(stack, another_function_at_its_address_is_not_told)
+{
+	check_gone(&reused);
+}
+
+Test(stack, nothing_is_remembered_in_a_new_epoch)
+{
+	add(1, false, FRAMES(AT(1, 5), AT(0, 4)));
+	add(2, false, FRAMES(MARK(FINALIZING)));
+	begin_epoch(2);
 
 	add(3, false, FRAMES(MARK(THREAD_EXIT)));
 	add(4, false, FRAMES(AT(2, 7)));
