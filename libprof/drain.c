@@ -275,6 +275,7 @@ static bool enter(void)
 			log_line("no memory for a recording: not profiled");
 			atomic_store(&drain.state, DONE);
 			os_futex_wake(&drain.state);
+			answer();
 			return false;
 		}
 		for (unsigned i = 0; i < drain.settings.mapping_count; i++)
@@ -452,6 +453,7 @@ static void finish(void)
 	log_divert(0);
 	atomic_store(&drain.state, DONE);
 	os_futex_wake(&drain.state);
+	answer();
 }
 
 /* What was measured for the process as a whole and no thread has recorded: sums are exact. */

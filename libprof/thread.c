@@ -80,9 +80,10 @@ void thread_begin(struct thread *thread)
 {
 	pid_t tid = os_gettid();
 
-	/* A thread that took long to be born may have been found from outside meanwhile. */
+	/* A thread that took long to be born may have been found from outside meanwhile, and ticked. */
 	for (struct thread *other = thread_next(NULL); other; other = thread_next(other)) {
-		if (atomic_load(&other->foreign) && atomic_load(&other->tid) == tid)
+		if ((atomic_load(&other->foreign) || other == self) &&
+		    atomic_load(&other->tid) == tid)
 			thread_lost(other);
 	}
 	atomic_store_explicit(&thread->tid, tid, memory_order_relaxed);

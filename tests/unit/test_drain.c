@@ -1,185 +1,24 @@
 /*
- * test_drain.c - the real thread, with hooks that write down what they were called for.  Its sleeps go
- * through on_sleep, which runs in it between two passes.
+ * test_drain.c - the real thread, with hooks that write down what they were called for.
  */
 #include "counts.h"
 
 #include "drain.h"
-#include "os.h"
-#include "real.h"
-#include "record.h"
-#include "task.h"
-
-#include <dirent.h>
-#include <errno.h>
-#include <pthread.h>
-#include <semaphore.h>
-#include <sched.h>
-
-#define LONG_NS UINT64_C(60000000000) /* nobody waits that long */
-#define RING_BYTES 65536
-
-static struct {
-	_Atomic unsigned begins, ends, flushes, gone, remainders, finishes, lines;
-	_Atomic bool own_descriptors;
-	_Atomic unsigned gone_at_remainder, ends_at_finish;
-	char finished[4096];
-} seen;
-
-static char *path;
-static struct thread *self;
-static struct drain_settings settings;
-static _Atomic bool refuses_descriptors, no_memory;
-static void (*_Atomic on_sleep)(uint64_t timeout_ns);
-static sem_t reached, released;
-static _Atomic bool holds_flush, is_alone;
 
 bool __real_os_descriptors_own(void);
 bool __wrap_os_descriptors_own(void);
-bool __wrap_os_descriptors_own(void)
-{
-	return !atomic_load(&refuses_descriptors) && __real_os_descriptors_own();
-}
-
 void __real_os_futex_wait(const _Atomic uint32_t *word, uint32_t expected, uint64_t timeout_ns);
 void __wrap_os_futex_wait(const _Atomic uint32_t *word, uint32_t expected, uint64_t timeout_ns);
-void __wrap_os_futex_wait(const _Atomic uint32_t *word, uint32_t expected, uint64_t timeout_ns)
-{
-	void (*call)(uint64_t timeout_ns) = atomic_load(&on_sleep);
-
-	if (call && os_gettid() == drain_tid())
-		call(timeout_ns);
-	else
-		__real_os_futex_wait(word, expected, timeout_ns);
-}
-
-/* The framework's threads are not seen: nobody is adopted, and the drainer is alone if it is said so. */
 bool __wrap_os_tasks_each(void (*each)(void *self, pid_t tid), void *unused);
-bool __wrap_os_tasks_each(void (*each)(void *self, pid_t tid), void *unused)
-{
-	if (atomic_load(&is_alone))
-		each(unused, drain_tid());
-	return atomic_load(&is_alone);
-}
-
 struct recording *__real_recording_new(const struct recording_head *head);
 struct recording *__wrap_recording_new(const struct recording_head *head);
-struct recording *__wrap_recording_new(const struct recording_head *head)
-{
-	return atomic_load(&no_memory) ? NULL : __real_recording_new(head);
-}
+void __wrap_log_line(const char *format, ...) PROF_PRINTF(1, 2);
 
-void __wrap_log_line(const char *format, ...);
-void __wrap_log_line(const char *format, ...)
-{
-	(void)format;
-	atomic_fetch_add(&seen.lines, 1);
-}
+#include "drain_stage.h"
 
-static void hook_begin(bool own_descriptors)
-{
-	atomic_store(&seen.own_descriptors, own_descriptors);
-	atomic_fetch_add(&seen.begins, 1);
-}
-
-static void hook_end(void)
-{
-	atomic_fetch_add(&seen.ends, 1);
-}
-
-static void hook_pass(uint64_t time_ns)
-{
-	(void)time_ns;
-}
-
-static void hook_flush(uint64_t time_ns, collector_note *note)
-{
-	(void)time_ns;
-	note("test", "remark");
-	if (atomic_exchange(&holds_flush, false)) {
-		sem_post(&reached);
-		sem_wait(&released);
-	}
-	atomic_fetch_add(&seen.flushes, 1);
-}
-
-static void hook_adopted(struct thread *thread)
-{
-	(void)thread;
-}
-
-static void hook_gone(struct thread *thread)
-{
-	atomic_fetch_add(&seen.gone, 1);
-	record_put(thread, METRIC_cpu_cpu, os_monotonic_ns(), 1000, FRAME_THREAD_EXIT);
-}
-
-static uint64_t hook_remainder(enum metric metric, uint64_t own_ns)
-{
-	(void)metric;
-	cr_assert_gt(own_ns, 0);
-	atomic_fetch_add(&seen.remainders, 1);
-	atomic_store(&seen.gone_at_remainder, atomic_load(&seen.gone));
-	return 500000;
-}
-
-static bool hook_alone(void)
-{
-	return true;
-}
-
-static void hook_finish(const char *recording)
-{
-	atomic_fetch_add(&seen.finishes, 1);
-	atomic_store(&seen.ends_at_finish, atomic_load(&seen.ends));
-	snprintf(seen.finished, sizeof(seen.finished), "%s", recording);
-	if (atomic_load(&is_alone))
-		sem_post(&reached);
-}
-
-static void ending(struct thread *thread)
-{
-	record_put(thread, METRIC_cpu_cpu, os_monotonic_ns(), 30, FRAME_NO_PYTHON);
-}
-
-static void set_up(void)
-{
-	path = in_scratch("r.monprof");
-	sem_init(&reached, 0, 0);
-	sem_init(&released, 0, 0);
-	cr_assert_null(threads_start(RING_BYTES, ending));
-	self = thread_reserve();
-	thread_begin(self);
-	settings = (struct drain_settings){
-		.flush_ns = 60 * LONG_NS,
-		.ring_bytes = RING_BYTES,
-		.head = make_head(path),
-		.hooks = { hook_begin, hook_end, hook_pass, hook_flush, hook_adopted, hook_gone,
-			   hook_alone, hook_remainder, hook_finish },
-	};
-	settings.head.start_monotonic_ns = os_monotonic_ns();
-}
-
-static void tear_down(void)
-{
-	atomic_store(&on_sleep, NULL);
-	cr_assert(drain_park(LONG_NS));
-	remove_scratch();
-}
+#include <dirent.h>
 
 TestSuite(drain, .init = set_up, .fini = tear_down, .timeout = 60);
-
-static void begin(void)
-{
-	cr_assert_null(drain_begin(&settings));
-	while (!drain_flush(LONG_NS)) /* false at once while it starts */
-		sched_yield();
-}
-
-static void put(uint64_t value)
-{
-	cr_assert(record_put(self, METRIC_cpu_cpu, os_monotonic_ns(), value, FRAME_NO_PYTHON));
-}
 
 static unsigned descriptors(pid_t tid)
 {
@@ -499,13 +338,6 @@ Test(drain, without_memory_it_ends_at_once)
 	cr_assert_eq(atomic_load(&seen.lines), 1);
 	cr_assert_eq(atomic_load(&seen.begins), 0);
 	cr_assert_eq(atomic_load(&seen.finishes), 0);
-}
-
-static int refuse_thread(pthread_t *thread, const pthread_attr_t *attributes,
-			 void *(*start)(void *), void *argument)
-{
-	(void)thread, (void)attributes, (void)start, (void)argument;
-	return EAGAIN;
 }
 
 Test(drain, a_thread_that_is_refused_is_said_and_can_be_had_later)
