@@ -14,7 +14,7 @@
 #define COMMON_BURN                                \
 	"import time\n"                            \
 	"def spin():\n"                            \
-	"    for i in range(2000):\n"              \
+	"    for i in range(20000):\n"             \
 	"        pass\n"                           \
 	"def burn(seconds):\n"                     \
 	"    end = time.thread_time() + seconds\n" \
@@ -23,8 +23,9 @@
 	"burn(0.3)\n"
 
 /*
- * The profile shows `wanted_ms` of CPU time below `caller`, most of that in `callee` (0.3 s are 30 samples: more than most is chance). What is below
- * two periods may be missing, and what the program did besides may be there too.
+ * The profile shows `wanted_ms` of CPU time below `caller`, most of that in `callee`: it is there for 99 %
+ * of the time and more, so that of two dozen samples, the fewest here, a fifth elsewhere is no chance. What
+ * is below two periods may be missing, and what the program did besides may be there too.
  */
 static inline void common_check(struct run *run, const char *path, const char *caller,
 				const char *callee, unsigned wanted_ms)
@@ -36,7 +37,7 @@ static inline void common_check(struct run *run, const char *path, const char *c
 	RUN_CHECK(run, with >= wanted_ms * MS * 9 / 10,
 		  "%s: %llu ns in %s, wanted at least 90 %% of %u ms; %s", path, with, caller,
 		  wanted_ms, stacks_names(run, stacks));
-	RUN_CHECK(run, under * 10 >= with * 6, "%s: only %llu of %llu ns of %s are in %s; %s", path,
+	RUN_CHECK(run, under * 10 >= with * 8, "%s: only %llu of %llu ns of %s are in %s; %s", path,
 		  under, with, caller, callee, stacks_names(run, stacks));
 	stacks_free(stacks);
 }

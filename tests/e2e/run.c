@@ -202,6 +202,18 @@ static int reopen(const char *path, int flags, int descriptor)
 	return opened < 0 ? -1 : dup2(opened, descriptor);
 }
 
+/* TEST_RUNTIME is what wants to be in a process from its start, with us and without: a sanitizer. */
+static void set_preload(struct run *run)
+{
+	const char *first = getenv("TEST_RUNTIME") ? getenv("TEST_RUNTIME") : "";
+	const char *ours = run->preload ? run->preload : run_tested("LIBMONPROF");
+
+	unsetenv("LD_PRELOAD");
+	if (*first || !run->is_plain)
+		putenv(run_text(run, "LD_PRELOAD=%s%s%s", first, *first ? " " : "",
+				run->is_plain ? "" : ours));
+}
+
 static void become_program(struct run *run, char *const argv[])
 {
 	sigset_t none;
@@ -222,18 +234,12 @@ static void become_program(struct run *run, char *const argv[])
 	if (chdir(run->directory ? run->directory : run->dir))
 		_exit(125);
 	close_range(3, ~0U, 0);
-	for (unsigned i = 0; run->env[i]; i++) {
-		if (strchr(run->env[i], '='))
-			putenv(run->env[i]);
-		else
-			unsetenv(run->env[i]);
-	}
+	/* glibc's putenv takes a bare name away. */
+	for (unsigned i = 0; run->env[i]; i++)
+		putenv(run->env[i]);
 	if (run->before_exec)
 		run->before_exec();
-	if (run->is_plain)
-		unsetenv("LD_PRELOAD");
-	else
-		setenv("LD_PRELOAD", run->preload ? run->preload : run_tested("LIBMONPROF"), 1);
+	set_preload(run);
 	execvp(argv[0], argv);
 	_exit(126);
 }

@@ -16,7 +16,7 @@ static struct run *run_kind(const char *kind)
 	run_go(run, python_path(), run_program("interpreters.py"), kind, NULL);
 	RUN_CHECK(run, run->status == plain->status, "without us: %s", run_ending(plain));
 	RUN_CHECK(run, strcmp(run->err, plain->err) == 0, "stderr without us: %s", plain->err);
-	common_check(run, common_profile(run, run->pid), "burn", "spin", 300);
+	common_check(run, common_profile(run, run->pid), "burn", "spin", 600);
 	run_free(plain);
 	return run;
 }

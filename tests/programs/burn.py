@@ -5,7 +5,7 @@ import time
 
 
 def spin():
-    for _ in range(2000):
+    for _ in range(20000):
         pass
 
 

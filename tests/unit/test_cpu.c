@@ -117,6 +117,39 @@ Test(cpu, one_that_the_kernel_has_forgotten_says_nothing)
 	cr_expect_eq(os.timers_deleted, 1);
 }
 
+Test(cpu, the_clock_of_one_that_is_known_to_be_dead_is_not_asked)
+{
+	begin();
+	tick(10 * MS);
+	taken();
+	os.of_ns = 15 * MS; /* of its id's next owner */
+	thread_lost(thread);
+	OWN->thread_gone(thread);
+	cr_expect_null(ring_peek(&thread->ring));
+	cr_expect_eq(os.timers_deleted, 1);
+	os.process_ns = 12 * MS;
+	cr_expect_eq(OWN->remainder(METRIC_cpu_cpu, 0), 2 * MS, "what was sampled stays known");
+}
+
+Test(cpu, a_clock_that_is_refused_makes_no_sample)
+{
+	begin();
+	tick(0);
+	cr_expect_null(ring_peek(&thread->ring));
+	tick(10 * MS);
+	cr_expect_eq(taken(), 10 * MS);
+	tick(0);
+	cr_expect_null(ring_peek(&thread->ring), "no time backwards");
+	cr_expect_eq(atomic_load(&thread->inside), 0);
+	tick(21 * MS);
+	cr_expect_eq(taken(), 11 * MS, "nor is the last look forgotten");
+	os.cpu_ns = 0;
+	OWN->thread_end(thread);
+	cr_expect_null(ring_peek(&thread->ring), "no last words either");
+	os.process_ns = 21 * MS;
+	cr_expect_eq(OWN->remainder(METRIC_cpu_cpu, 0), 0);
+}
+
 Test(cpu, a_thread_counts_from_its_birth_or_from_where_we_met)
 {
 	os.of_ns = 1000 * MS;

@@ -24,6 +24,7 @@ enum frames_result __wrap_frames_walk(struct frame *frames, size_t limit, uintpt
 #include "cpu_stage.h"
 
 #include <errno.h>
+#include <unistd.h>
 
 TestSuite(cpu_perf, .init = set_up);
 
@@ -144,6 +145,36 @@ Test(cpu_perf, perf_ticks_are_known_by_their_descriptor)
 	cr_expect_eq(taken(), 2 * MS);
 	tick(2 * MS + MS / 2 - 1);
 	cr_expect_eq(taken(), 0, "both clocks at once");
+}
+
+Test(cpu_perf, a_tick_of_a_perf_event_just_closed_is_still_ours)
+{
+	int first = begin_perf(1000, AUTO), second;
+
+	OWN->drainer_end();
+	cr_expect_eq(os.perfs, os.perfs_closed);
+	os.cpu_ns = 2 * MS;
+	cr_expect(perf_tick(first), "its signal was under way");
+	cr_expect_eq(taken(), 2 * MS);
+	cr_expect_not(perf_tick(first + 1));
+	OWN->pass(2);
+	second = PERF + (int)os.perfs - 1;
+	cr_assert_neq(second, first);
+	os.cpu_ns = 4 * MS;
+	cr_expect(perf_tick(second));
+	cr_expect_eq(taken(), 2 * MS);
+}
+
+Test(cpu_perf, descriptor_0_is_the_programs)
+{
+	begin();
+	os.cpu_ns = 2 * MS;
+	cr_expect_not(perf_tick(STDIN_FILENO), "never had one");
+	begin_perf(1000, AUTO);
+	cr_expect_not(perf_tick(STDIN_FILENO));
+	OWN->drainer_end();
+	cr_expect_not(perf_tick(STDIN_FILENO), "nor has now");
+	cr_expect_null(ring_peek(&thread->ring));
 }
 
 Test(cpu_perf, perf_periods_are_jittered)

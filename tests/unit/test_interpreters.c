@@ -152,3 +152,23 @@ Test(interpreters, several_are_seen_at_the_head_of_the_list)
 	head = 1;
 	cr_assert(interpreters_several());
 }
+
+Test(interpreters, in_a_child_only_the_main_one_is_left)
+{
+	for (current = 3; current > 0; current--)
+		cr_assert_null(interpreters_meet());
+	cr_assert_null(interpreters_meet());
+	interpreters_after_fork();
+	for (current = 1; current <= 3; current++)
+		cr_expect_eq(in_gate(current), 0);
+	cr_expect_eq(in_gate(0), 1);
+	cr_expect_eq(unwatched, 0, "the watchers went with their interpreters");
+	watched = 0;
+	current = 0;
+	cr_assert_null(interpreters_meet());
+	cr_expect_eq(watched, 0, "it is known");
+	current = 2;
+	cr_assert_null(interpreters_meet());
+	cr_expect_eq(watched, 1, "a new one at an old one's address");
+	cr_expect_eq(in_gate(2), 1);
+}

@@ -1,12 +1,15 @@
 #include "recordings.h"
 
+#include "log.h"
 #include "options.h"
 #include "os.h"
 #include "place.h"
 
+#include <pty.h>
+
 static uint64_t process_cpu_ns, thread_cpu_ns;
 static unsigned lines;
-static char notes[512];
+static char notes[512], said[8192];
 
 uint64_t __wrap_os_process_cpu_ns(void);
 uint64_t __wrap_os_process_cpu_ns(void)
@@ -20,10 +23,15 @@ uint64_t __wrap_os_thread_cpu_ns(void)
 	return thread_cpu_ns;
 }
 
-void __wrap_log_line(const char *format, ...);
+void __wrap_log_line(const char *format, ...) PROF_PRINTF(1, 2);
 void __wrap_log_line(const char *format, ...)
 {
-	(void)format;
+	size_t used = strlen(said);
+	va_list arguments;
+
+	va_start(arguments, format);
+	log_vformat(said + used, sizeof(said) - used, format, arguments);
+	va_end(arguments);
 	lines++;
 }
 
@@ -40,6 +48,7 @@ static void begin(void)
 	cr_assert(options_load());
 	cr_assert_null(place_begin(&head));
 	lines = 0;
+	said[0] = '\0';
 }
 
 TestSuite(place, .init = set_up, .fini = remove_scratch);
@@ -260,4 +269,63 @@ Test(place, a_recording_whose_files_cannot_be_written_stays)
 	place_export(moved);
 	cr_assert_eq(lines, 2, "the file, and that the recording stays");
 	cr_assert(exists(moved));
+}
+
+/* ---- what is said of it ---- */
+
+/* stderr is a terminal, or /dev/null, while the session begins; afterwards it is what it was. */
+static void export_to(bool terminal)
+{
+	int before = dup(STDERR_FILENO), ends[2] = { -1, -1 }, target;
+
+	if (terminal)
+		cr_assert_eq(openpty(&ends[0], &ends[1], NULL, NULL, NULL), 0);
+	target = terminal ? ends[1] : open("/dev/null", O_WRONLY);
+	cr_assert_eq(dup2(target, STDERR_FILENO), STDERR_FILENO);
+	close(target);
+	record();
+	cr_assert_eq(dup2(before, STDERR_FILENO), STDERR_FILENO);
+	close(before);
+	close(ends[0]);
+	place_export(place_recording());
+}
+
+Test(place, elsewhere_than_on_a_terminal_nothing_is_said)
+{
+	setenv("MONPROF_KEEP", "yes", 1);
+	export_to(false);
+	cr_assert(exists(out(".cpu.pb.gz")));
+	cr_assert_eq(lines, 0, "%s", said);
+}
+
+Test(place, on_a_terminal_one_line_names_the_profile)
+{
+	char wanted[2 * PATH_MAX];
+
+	export_to(true);
+	snprintf(wanted, sizeof(wanted), "wrote %s (to see it: monprof report %s)",
+		 out(".cpu.pb.gz"), out(".cpu.pb.gz"));
+	cr_assert_str_eq(said, wanted);
+	cr_assert_eq(lines, 1, "the recording is gone");
+}
+
+Test(place, on_a_terminal_a_recording_that_is_kept_is_named_last)
+{
+	const char *wrote, *recording;
+
+	setenv("MONPROF_KEEP", "yes", 1);
+	export_to(true);
+	cr_assert_eq(lines, 2);
+	wrote = strstr(said, "wrote ");
+	recording = strstr(said, "recording: ");
+	cr_assert(wrote && recording && wrote < recording, "%s", said);
+	cr_assert_str_eq(recording + strlen("recording: "), out(".monprof"));
+}
+
+Test(place, on_a_terminal_a_recording_alone_is_named)
+{
+	setenv("MONPROF_EXPORT", "none", 1);
+	export_to(true);
+	cr_assert_eq(lines, 1);
+	cr_assert_eq(strncmp(said, "recording: ", strlen("recording: ")), 0, "%s", said);
 }

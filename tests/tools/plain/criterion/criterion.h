@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #define PLAIN_SKIPPED 42
-#define PLAIN_SECONDS 120
+#define PLAIN_SECONDS 600
 
 struct plain_test {
 	const char *suite, *name; /* name NULL: what holds for the whole suite */
@@ -87,7 +87,10 @@ static void plain_exit(int status)
 #define cr_expect_not_null(a, ...) PLAIN_CHECK(false, (a) != NULL, #a " is not NULL", __VA_ARGS__)
 #define cr_expect_eq(a, b, ...) PLAIN_CHECK(false, (a) == (b), #a " == " #b, __VA_ARGS__)
 #define cr_expect_neq(a, b, ...) PLAIN_CHECK(false, (a) != (b), #a " != " #b, __VA_ARGS__)
+#define cr_expect_lt(a, b, ...) PLAIN_CHECK(false, (a) < (b), #a " < " #b, __VA_ARGS__)
+#define cr_expect_leq(a, b, ...) PLAIN_CHECK(false, (a) <= (b), #a " <= " #b, __VA_ARGS__)
 #define cr_expect_gt(a, b, ...) PLAIN_CHECK(false, (a) > (b), #a " > " #b, __VA_ARGS__)
+#define cr_expect_geq(a, b, ...) PLAIN_CHECK(false, (a) >= (b), #a " >= " #b, __VA_ARGS__)
 #define cr_expect_str_eq(a, b, ...) PLAIN_CHECK(false, strcmp(a, b) == 0, #a " is " #b, __VA_ARGS__)
 #define cr_skip_test(...)                      \
 	do {                                   \
@@ -141,6 +144,8 @@ int main(void)
 {
 	unsigned tested = 0, passing = 0, crashing = 0;
 
+	/* A test that does not end is to be named by what came before it. */
+	setvbuf(stdout, NULL, _IOLBF, 0);
 	for (const struct plain_test *test = plain_state.tests; test; test = test->next) {
 		int status;
 
