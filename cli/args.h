@@ -9,8 +9,8 @@
 #include "prof.h"
 
 struct args_flag {
-	char letter;
 	const char *name;
+	char letter; /* '\0': none */
 	bool has_value;
 };
 

@@ -33,9 +33,9 @@ static void report_file(void *self, const char *path, errmsg error);
 int cli_export(int argc, char **argv)
 {
 	static const struct args_flag flags[] = {
-		[EXPORT_FORMAT] = { 'f', "format", true },
-		[EXPORT_OUT] = { 'o', "output", true },
-		[EXPORT_LINES] = { 'l', "lines", false },
+		[EXPORT_FORMAT] = { "format", 'f', true },
+		[EXPORT_OUT] = { "output", 'o', true },
+		[EXPORT_LINES] = { "lines", 'l', false },
 	};
 	struct export export = { .formats = 1 };
 	struct args args;

@@ -109,6 +109,7 @@ static const char *kind(const struct option *row)
 		[OPTION_TYPE_YESNO] = "yes or no",
 		[OPTION_TYPE_NUMBER] = "a number",
 		[OPTION_TYPE_TIME] = "a time with its unit",
+		[OPTION_TYPE_PERCENT] = "a share with its unit",
 		[OPTION_TYPE_SIZE] = "a size with its unit",
 		[OPTION_TYPE_CHOICE] = "one of",
 		[OPTION_TYPE_LIST] = "a list of",

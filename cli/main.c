@@ -22,7 +22,9 @@ static int version(int argc, char **argv);
 static const struct command commands[] = {
 	{ "run", "[OPTIONS] -- python app.py", "run a program under the profiler", cli_run },
 	{ "export", "FILE... [-f FORMAT] [-o OUT]", "make profiles of recordings", cli_export },
-	{ "report", "FILE... [-n ROWS]", "show the top functions", cli_report },
+	{ "report", "FILE... [-n ROWS] [--calls]", "show the top functions", cli_report },
+	{ "report", "FILE... --callers|--callees NAME", "show who calls one, or whom it calls",
+	  cli_report },
 	{ "help", "[OPTION]", "explain every option, or one", cli_help },
 	{ "--help", NULL, NULL, help },
 	{ "-h", NULL, NULL, help },
@@ -112,7 +114,7 @@ static int help(int argc, char **argv)
 	fputs("usage:\n", to);
 	for (size_t i = 0; i < PROF_COUNT(commands); i++)
 		if (commands[i].help)
-			fprintf(to, "  monprof %-6s %-30s %s\n", commands[i].name,
+			fprintf(to, "  monprof %-6s %-32s %s\n", commands[i].name,
 				commands[i].arguments, commands[i].help);
 	return argc ? cli_finish() : CLI_GOOD;
 }

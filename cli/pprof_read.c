@@ -22,6 +22,7 @@
 #define PIECE_BYTES ((size_t)64 << 10)
 #define STACK_MOST ((size_t)1 << 16)
 #define TYPES_MOST 64
+#define LABELS_MOST 64 /* of one sample; what is more is not looked at */
 
 enum {
 	SAMPLE_TYPE = 1,
@@ -69,6 +70,8 @@ struct pprof_file {
 	uint64_t time_ns, duration_ns, default_type;
 	struct array stack; /* uint32_t */
 	uint64_t values[TYPES_MOST];
+	struct pprof_label labels[LABELS_MOST];
+	size_t label_count;
 };
 
 static errmsg unpack(const void *bytes, size_t size_bytes, struct wire_buffer *plain);
@@ -88,6 +91,7 @@ static bool read_sample(struct pprof_file *file, struct wire_cursor cursor);
 static bool read_stack(struct pprof_file *file, struct wire_field *field);
 static void push_location(struct pprof_file *file, uint64_t id);
 static bool read_values(struct pprof_file *file, struct wire_field *field, size_t *count);
+static void read_label(struct pprof_file *file, struct wire_cursor cursor);
 static void release(struct pprof_file *file);
 
 static const char damaged[] = "not a profile that pprof would read";
@@ -344,16 +348,24 @@ static bool read_sample(struct pprof_file *file, struct wire_cursor cursor)
 	struct wire_field field;
 
 	file->stack.count = 0;
+	file->label_count = 0;
 	while (wire_next_field(&cursor, &field)) {
 		if (field.number == 1 && !read_stack(file, &field))
 			return false;
 		if (field.number == 2 && !read_values(file, &field, &value_count))
 			return false;
+		if (field.number == 3 && file->label_count < LABELS_MOST)
+			read_label(file, field.bytes);
 	}
 	if (cursor.failed || file->failed || value_count != file->type_count)
 		return false;
-	file->hooks->sample(file->self, &(struct pprof_sample){ file->stack.items,
-								file->stack.count, file->values });
+	file->hooks->sample(file->self, &(struct pprof_sample){
+						.functions = file->stack.items,
+						.depth = file->stack.count,
+						.values = file->values,
+						.labels = file->labels,
+						.label_count = file->label_count,
+					});
 	return true;
 }
 
@@ -395,6 +407,24 @@ static bool read_values(struct pprof_file *file, struct wire_field *field, size_
 	while (wire_left(&field->bytes) > 0 && *count < TYPES_MOST)
 		file->values[(*count)++] = wire_get_varint(&field->bytes);
 	return !field->bytes.failed && wire_left(&field->bytes) == 0;
+}
+
+static void read_label(struct pprof_file *file, struct wire_cursor cursor)
+{
+	struct pprof_label label = { .key = "", .text = "", .unit = "" };
+	struct wire_field field;
+
+	while (wire_next_field(&cursor, &field)) {
+		if (field.number == 1)
+			label.key = string_at(file, field.value);
+		else if (field.number == 2)
+			label.text = string_at(file, field.value);
+		else if (field.number == 3)
+			label.number = field.value;
+		else if (field.number == 4)
+			label.unit = string_at(file, field.value);
+	}
+	file->labels[file->label_count++] = label;
 }
 
 static void release(struct pprof_file *file)

@@ -8,10 +8,19 @@
 
 #include "prof.h"
 
+struct pprof_label {
+	const char *key;
+	const char *text; /* "" of a number */
+	uint64_t number;
+	const char *unit;
+};
+
 struct pprof_sample {
 	const uint32_t *functions; /* what the hook `function` answered, leaf first */
 	size_t depth;
 	const uint64_t *values; /* one for each sample type */
+	const struct pprof_label *labels;
+	size_t label_count;
 };
 
 struct pprof_hooks {

@@ -1,10 +1,10 @@
 /*
- * report.c - monprof report FILE... [-n ROWS]
+ * report.c - monprof report FILE... [-n ROWS] [--calls | --callers NAME | --callees NAME]
  *
  *   recordings  -> profile -> one table for each measurement
  *   a pprof file -> pprof_read -> the table of its default sample type
  *
- * Which of both a file is, its first bytes say.
+ * Which of both a file is, its first bytes say.  Tables of calls are report_calls.c's.
  */
 #include "args.h"
 #include "cli.h"
@@ -12,6 +12,7 @@
 #include "output.h"
 #include "pprof_read.h"
 #include "recording_format.h"
+#include "report.h"
 #include "table.h"
 
 #include <fcntl.h>
@@ -23,13 +24,11 @@
 
 #define ROWS_PRESET 20
 #define ROWS_MOST 1000000
-#define COLUMNS_MOST 10000
 #define PIECE_BYTES ((size_t)1 << 20)
 
-enum report_flag { REPORT_ROWS };
+enum report_flag { REPORT_ROWS, REPORT_CALLS, REPORT_CALLERS, REPORT_CALLEES };
 
 struct report {
-	const char *file;
 	size_t rows;
 	unsigned width;
 	struct table table;
@@ -47,69 +46,80 @@ struct report {
 	uint64_t duration_ns, samples;
 };
 
-static int parse(struct report *report, struct args *args);
+static int parse(struct report_wish *wish, struct args *args);
+static int parse_rows(struct report_wish *wish, const char *text);
 static unsigned terminal_width(void);
-static bool is_recording(const char *path);
-static int report_recordings(struct report *report, char **files, size_t count);
-static errmsg add_files(struct profile *profile, char **files, size_t count, const char **file);
+static int report_functions(const struct report_wish *wish);
+static int report_recordings(struct report *report, const struct report_wish *wish);
 static errmsg show_profile(struct report *report);
-static void show_facts(const struct profile *profile);
-static uint64_t find_duration(const struct profile *profile);
 static errmsg show_measurement(struct report *report, uint32_t measurement);
 static size_t find_stack(struct report *report, uint32_t node);
 static uint32_t find_function(struct report *report, uint32_t function);
 static int report_pprof(struct report *report, const char *path);
-static errmsg read_file(const char *path, struct wire_buffer *bytes);
 static void take_comment(void *self, const char *text);
 static void take_span(void *self, uint64_t time_ns, uint64_t duration_ns);
 static void take_type(void *self, const char *type, const char *unit, bool is_default);
 static uint32_t take_function(void *self, const char *name, const char *file, uint64_t line);
 static void take_sample(void *self, const struct pprof_sample *sample);
-static void show_line(const char *key, const char *separator, const char *value);
 static void show_table(struct report *report);
 
 int cli_report(int argc, char **argv)
 {
-	static const struct args_flag flags[] = { [REPORT_ROWS] = { 'n', "rows", true } };
-	struct report report = { .rows = ROWS_PRESET, .width = terminal_width() };
+	static const struct args_flag flags[] = {
+		[REPORT_ROWS] = { "rows", 'n', true },
+		[REPORT_CALLS] = { "calls", '\0', false },
+		[REPORT_CALLERS] = { "callers", '\0', true },
+		[REPORT_CALLEES] = { "callees", '\0', true },
+	};
+	struct report_wish wish = { .rows = ROWS_PRESET, .width = terminal_width() };
 	struct args args;
 	int status;
 
 	args_begin(&args, argc, argv, flags, PROF_COUNT(flags));
-	status = parse(&report, &args);
+	status = parse(&wish, &args);
 	if (status != CLI_GOOD)
 		return status;
-	report.file = args.operands[0];
-	if (is_recording(report.file))
-		status = report_recordings(&report, args.operands, args.operand_count);
-	else if (args.operand_count == 1)
-		status = report_pprof(&report, report.file);
-	else
-		status = cli_usage("report: '%s' is not a recording, and only those are summed",
-				   report.file);
-	table_release(&report.table);
+	wish.files = args.operands;
+	wish.file_count = args.operand_count;
+	if (wish.file_count > 1 && !report_is_recording(wish.files[0]))
+		return cli_usage("report: '%s' is not a recording, and only those are summed",
+				 wish.files[0]);
+	status = wish.calls ? report_calls(&wish) : report_functions(&wish);
 	return status ? status : cli_finish();
 }
 
-static int parse(struct report *report, struct args *args)
+static int parse(struct report_wish *wish, struct args *args)
 {
-	int flag;
+	int status = CLI_GOOD, flag;
 
-	while ((flag = args_next(args)) != ARGS_END) {
-		char *end;
-		unsigned long rows;
-
+	while (status == CLI_GOOD && (flag = args_next(args)) != ARGS_END) {
 		if (flag == ARGS_WRONG)
 			return CLI_USAGE;
-		rows = strtoul(args->value, &end, 10);
-		if (args->value[0] < '0' || args->value[0] > '9' || *end != '\0' || rows < 1 ||
-		    rows > ROWS_MOST)
-			return cli_usage("-n %s: not a number from 1 to %d", args->value,
-					 ROWS_MOST);
-		report->rows = rows;
+		if (flag == REPORT_ROWS) {
+			status = parse_rows(wish, args->value);
+			continue;
+		}
+		wish->calls = true;
+		if (flag == REPORT_CALLS)
+			continue;
+		if (wish->name)
+			status = cli_usage("report: callers or callees of one function at a time");
+		wish->name = args->value;
+		wish->side = flag == REPORT_CALLERS ? CALLS_CALLERS : CALLS_CALLEES;
 	}
-	if (args->operand_count == 0)
-		return cli_usage("report: on which file? FILE is missing");
+	if (status == CLI_GOOD && args->operand_count == 0)
+		status = cli_usage("report: on which file? FILE is missing");
+	return status;
+}
+
+static int parse_rows(struct report_wish *wish, const char *text)
+{
+	char *end;
+	unsigned long rows = strtoul(text, &end, 10);
+
+	if (text[0] < '0' || text[0] > '9' || *end != '\0' || rows < 1 || rows > ROWS_MOST)
+		return cli_usage("-n %s: not a number from 1 to %d", text, ROWS_MOST);
+	wish->rows = rows;
 	return CLI_GOOD;
 }
 
@@ -119,14 +129,14 @@ static unsigned terminal_width(void)
 	const char *columns = getenv("COLUMNS");
 	struct winsize size;
 
-	if (columns && atoi(columns) > 0 && atoi(columns) < COLUMNS_MOST)
+	if (columns && atoi(columns) > 0 && atoi(columns) < REPORT_COLUMNS_MOST)
 		return (unsigned)atoi(columns);
 	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
 		return size.ws_col;
-	return COLUMNS_MOST;
+	return REPORT_COLUMNS_MOST;
 }
 
-static bool is_recording(const char *path)
+bool report_is_recording(const char *path)
 {
 	char magic[sizeof(RECORDING_MAGIC) - 1];
 	int fd = file_open(path, O_RDONLY | O_NONBLOCK);
@@ -139,30 +149,49 @@ static bool is_recording(const char *path)
 	return got == sizeof(magic) && memcmp(magic, RECORDING_MAGIC, sizeof(magic)) == 0;
 }
 
-static int report_recordings(struct report *report, char **files, size_t count)
+struct profile *report_sum(char **files, size_t count)
 {
 	struct profile *profile = profile_new();
-	errmsg error = profile ? add_files(profile, files, count, &report->file) : "no memory";
+	errmsg error = profile ? NULL : "no memory";
+	size_t at = 0;
 
-	if (!error) {
-		report->profile = profile;
-		error = show_profile(report);
+	while (!error && at < count) {
+		error = profile_add_file(profile, files[at]);
+		at += !error;
 	}
+	if (!error)
+		error = profile_finish(profile);
+	if (!error)
+		return profile;
+	cli_fail(files[at < count ? at : 0], error);
 	profile_free(profile);
-	return error ? cli_fail(report->file, error) : CLI_GOOD;
+	return NULL;
 }
 
-static errmsg add_files(struct profile *profile, char **files, size_t count, const char **file)
+static int report_functions(const struct report_wish *wish)
 {
-	for (size_t i = 0; i < count; i++) {
-		errmsg error = profile_add_file(profile, files[i]);
+	struct report report = { .rows = wish->rows, .width = wish->width };
+	int status;
 
-		if (error) {
-			*file = files[i];
-			return error;
-		}
-	}
-	return profile_finish(profile);
+	if (report_is_recording(wish->files[0]))
+		status = report_recordings(&report, wish);
+	else
+		status = report_pprof(&report, wish->files[0]);
+	table_release(&report.table);
+	return status;
+}
+
+static int report_recordings(struct report *report, const struct report_wish *wish)
+{
+	struct profile *profile = report_sum(wish->files, wish->file_count);
+	errmsg error;
+
+	if (!profile)
+		return CLI_FAILED;
+	report->profile = profile;
+	error = show_profile(report);
+	profile_free(profile);
+	return error ? cli_fail(wish->files[0], error) : CLI_GOOD;
 }
 
 static errmsg show_profile(struct report *report)
@@ -172,7 +201,7 @@ static errmsg show_profile(struct report *report)
 
 	if (measurement == 0)
 		return "there is no sample in it";
-	show_facts(report->profile);
+	report_facts(report->profile);
 	report->stack = heap_alloc(RECORDING_DEPTH_MAX * sizeof(*report->stack));
 	for (; measurement != 0 && !error;
 	     measurement = output_measurement(report->profile, measurement))
@@ -181,30 +210,29 @@ static errmsg show_profile(struct report *report)
 	return error;
 }
 
-static void show_facts(const struct profile *profile)
+void report_facts(const struct profile *profile)
 {
 	for (size_t i = 0; i < profile->process_count; i++) {
 		const struct profile_process *process = &profile->processes[i];
 
 		printf("pid %llu: %s, CPython ", (unsigned long long)process->pid,
 		       profile_string(profile, process->writer));
-		show_line(profile_string(profile, process->python), ", ",
-			  profile_string(profile, process->program));
+		report_line(profile_string(profile, process->python), ", ",
+			    profile_string(profile, process->program));
 	}
 	for (size_t i = 0; i < profile->note_count; i++)
-		show_line(profile_string(profile, profile->notes[i].key), "=",
-			  profile_string(profile, profile->notes[i].value));
+		report_line(profile_string(profile, profile->notes[i].key), "=",
+			    profile_string(profile, profile->notes[i].value));
 	for (size_t i = 0; i < profile->loss_count; i++) {
 		printf("lost %llu: ", (unsigned long long)profile->losses[i].count);
-		show_line(profile_string(profile, profile->losses[i].reason), ": ",
-			  profile_string(profile, profile->losses[i].help));
+		report_line(profile_string(profile, profile->losses[i].reason), ": ",
+			    profile_string(profile, profile->losses[i].help));
 	}
 	if (profile->cut)
 		puts("a recording ended in a torn tail: what came after is not here");
 }
 
-/* From the first start to the last end. */
-static uint64_t find_duration(const struct profile *profile)
+uint64_t report_duration(const struct profile *profile)
 {
 	uint64_t start_ns = UINT64_MAX, end_ns = 0;
 
@@ -220,20 +248,20 @@ static uint64_t find_duration(const struct profile *profile)
 	return end_ns > start_ns ? end_ns - start_ns : 0;
 }
 
-/* By the last metric of the measurement, as every exporter. */
+/* By the first metric of the measurement, as every exporter. */
 static errmsg show_measurement(struct report *report, uint32_t measurement)
 {
 	const struct profile *profile = report->profile;
-	size_t metric = profile->metric_count;
+	size_t metric = 0;
 
-	while (profile->metrics[--metric].collector != measurement)
-		continue;
+	while (profile->metrics[metric].collector != measurement)
+		metric++;
 	report->functions = heap_zalloc((profile->function_count + 1) * sizeof(*report->functions));
 	if (!report->functions)
 		return "no memory";
 	table_release(&report->table);
 	report->table = (struct table){ 0 };
-	report->duration_ns = find_duration(profile);
+	report->duration_ns = report_duration(profile);
 	report->samples = 0;
 	snprintf(report->type, sizeof(report->type), "%s",
 		 profile_string(profile, profile->metrics[metric].name));
@@ -246,7 +274,8 @@ static errmsg show_measurement(struct report *report, uint32_t measurement)
 			continue;
 		table_stack(&report->table, report->stack, find_stack(report, sample->node),
 			    sample->value);
-		report->samples += sample->count;
+		if (profile->metrics[metric].count_name != 0)
+			report->samples += sample->count;
 	}
 	heap_free(report->functions);
 	if (report->table.failed)
@@ -292,7 +321,7 @@ static int report_pprof(struct report *report, const char *path)
 		.sample = take_sample,
 	};
 	struct wire_buffer bytes = { 0 };
-	errmsg error = read_file(path, &bytes);
+	errmsg error = report_read_file(path, &bytes);
 
 	if (!error)
 		error = pprof_read(bytes.bytes, bytes.size, &hooks, report);
@@ -305,7 +334,7 @@ static int report_pprof(struct report *report, const char *path)
 	return CLI_GOOD;
 }
 
-static errmsg read_file(const char *path, struct wire_buffer *bytes)
+errmsg report_read_file(const char *path, struct wire_buffer *bytes)
 {
 	int fd = file_open(path, O_RDONLY | O_NONBLOCK);
 	uint8_t *piece = heap_alloc(PIECE_BYTES);
@@ -327,7 +356,7 @@ static errmsg read_file(const char *path, struct wire_buffer *bytes)
 static void take_comment(void *self, const char *text)
 {
 	(void)self;
-	show_line(text, "", "");
+	report_line(text, "", "");
 }
 
 static void take_span(void *self, uint64_t time_ns, uint64_t duration_ns)
@@ -371,11 +400,11 @@ static void take_sample(void *self, const struct pprof_sample *sample)
 		report->samples += sample->values[report->counted];
 }
 
-static void show_line(const char *key, const char *separator, const char *value)
+void report_line(const char *key, const char *separator, const char *value)
 {
-	table_text(key, COLUMNS_MOST);
+	table_text(key, REPORT_COLUMNS_MOST);
 	fputs(separator, stdout);
-	table_text(value, COLUMNS_MOST);
+	table_text(value, REPORT_COLUMNS_MOST);
 	putchar('\n');
 }
 
@@ -384,7 +413,7 @@ static void show_table(struct report *report)
 	char text[32];
 
 	putchar('\n');
-	table_text(report->type, COLUMNS_MOST);
+	table_text(report->type, REPORT_COLUMNS_MOST);
 	printf(": %s", table_quantity(report->table.value, report->unit, text, sizeof(text)));
 	if (report->samples > 0)
 		printf(" in %llu samples", (unsigned long long)report->samples);

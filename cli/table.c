@@ -20,7 +20,6 @@ struct table_row {
 static int compare_rows(const void *a, const void *b);
 static void print_row(const struct table_row *row, uint64_t sum, const char *unit, unsigned width);
 static double percent(uint64_t part, uint64_t whole);
-static void print_function(const struct table_row *row, unsigned columns);
 static unsigned count_columns(const char *text);
 static size_t next_character(const char *text, bool *is_plain);
 
@@ -135,6 +134,24 @@ unsigned table_text(const char *text, unsigned columns)
 	return used;
 }
 
+void table_name(const char *name, const char *file, uint64_t line, unsigned columns)
+{
+	const char *slash = strrchr(file, '/');
+	char place[32];
+	unsigned rest, used;
+
+	snprintf(place, sizeof(place), ":%llu)", (unsigned long long)line);
+	rest = (unsigned)strlen(place) + 2;
+	if (slash && count_columns(name) + count_columns(file) + rest > columns)
+		file = slash + 1;
+	used = table_text(name, columns);
+	if (*file == '\0' || used + count_columns(file) + rest > columns)
+		return;
+	fputs(" (", stdout);
+	table_text(file, columns);
+	fputs(place, stdout);
+}
+
 static int compare_rows(const void *a, const void *b)
 {
 	const struct table_row *left = a, *right = b;
@@ -156,33 +173,13 @@ static void print_row(const struct table_row *row, uint64_t sum, const char *uni
 	printf("%10s %6.2f%% %11s %6.2f%%  ", table_quantity(row->self, unit, self, sizeof(self)),
 	       percent(row->self, sum), table_quantity(row->total, unit, total, sizeof(total)),
 	       percent(row->total, sum));
-	print_function(row, columns);
+	table_name(row->name, row->file, row->line, columns);
 	putchar('\n');
 }
 
 static double percent(uint64_t part, uint64_t whole)
 {
 	return whole ? 100.0 * (double)part / (double)whole : 0.0;
-}
-
-/* "name (dir/file.py:12)"; where there is no room the directory goes first, then the file. */
-static void print_function(const struct table_row *row, unsigned columns)
-{
-	const char *slash = strrchr(row->file, '/');
-	const char *file = row->file;
-	char line[32];
-	unsigned rest, used;
-
-	snprintf(line, sizeof(line), ":%llu)", (unsigned long long)row->line);
-	rest = (unsigned)strlen(line) + 2;
-	if (slash && count_columns(row->name) + count_columns(file) + rest > columns)
-		file = slash + 1;
-	used = table_text(row->name, columns);
-	if (*file == '\0' || used + count_columns(file) + rest > columns)
-		return;
-	fputs(" (", stdout);
-	table_text(file, columns);
-	fputs(line, stdout);
 }
 
 static unsigned count_columns(const char *text)

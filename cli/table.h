@@ -32,5 +32,8 @@ const char *table_quantity(uint64_t value, const char *unit, char *buffer, size_
 /* Print a foreign text in at most `columns` columns, nothing of it controls the terminal. Returns the
    columns used. tool */
 unsigned table_text(const char *text, unsigned columns);
+/* "name (dir/file.py:12)" in at most `columns` columns; where there is no room the directory goes first, then
+   the file. tool */
+void table_name(const char *name, const char *file, uint64_t line, unsigned columns);
 
 #endif

@@ -68,7 +68,7 @@ static void cpu_thread_gone(struct thread *thread);
 static bool cpu_tick(const siginfo_t *info, void *context);
 static void cpu_pass(uint64_t time_ns);
 static void cpu_flush(uint64_t time_ns, collector_note *note);
-static uint64_t cpu_kernel_ns(void);
+static uint64_t cpu_cost_ns(void);
 static uint64_t cpu_remainder(enum metric metric, uint64_t own_ns);
 static void cpu_stop(void);
 static void cpu_drainer_end(void);
@@ -83,7 +83,7 @@ const struct collector_hooks cpu_collector = {
 	.tick = cpu_tick,
 	.pass = cpu_pass,
 	.flush = cpu_flush,
-	.kernel_ns = cpu_kernel_ns,
+	.cost_ns = cpu_cost_ns,
 	.remainder = cpu_remainder,
 	.stop = cpu_stop,
 	.drainer_end = cpu_drainer_end,
@@ -269,7 +269,7 @@ static void cpu_flush(uint64_t time_ns, collector_note *note)
 								"tick");
 }
 
-static uint64_t cpu_kernel_ns(void)
+static uint64_t cpu_cost_ns(void)
 {
 	uint64_t ticks = cpu.gone_perf_ticks;
 

@@ -3,9 +3,10 @@
  *
  *   profile's node -> (parent's line, text of the frame) -> line node -> sum
  *
- * Nodes whose frames read the same are one line, whatever thread they ran in.  The last space of a line
- * separates the number, ';' the frames, a newline the lines; there is no comment and no escape in
- * the format, so those characters are replaced in names.
+ * Nodes whose frames read the same are one line, whatever thread they ran in and however long they took.  N
+ * is of the first metric of the measurement.  The last space of a line separates it, ';' the frames, a
+ * newline the lines; there is no comment and no escape in the format, so those characters are replaced in
+ * names.
  */
 #include "exporter.h"
 
@@ -75,12 +76,12 @@ static bool make_tables(struct collapsed *collapsed)
 	return !collapsed->failed;
 }
 
-/* The last one of the measurement, as in pprof; a number that no sample has if there is none. */
+/* The first one of the measurement, as in pprof; a number that no sample has if there is none. */
 static uint32_t main_metric(const struct profile *profile, uint32_t measurement)
 {
-	for (size_t i = profile->metric_count; i > 0; i--)
-		if (profile->metrics[i - 1].collector == measurement)
-			return (uint32_t)i - 1;
+	for (size_t i = 0; i < profile->metric_count; i++)
+		if (profile->metrics[i].collector == measurement)
+			return (uint32_t)i;
 	return UINT32_MAX;
 }
 

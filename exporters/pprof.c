@@ -5,9 +5,13 @@
  *
  * A node's frames become Locations and their functions Functions as samples need them, numbered from 1
  * without gaps in table order; that and the rest of what stricter readers than pprof ask for:
- * the string table begins with "", the default sample type is the last one, values are never negative,
+ * the string table begins with "", the default sample type is the first metric, values are never negative,
  * a function's system name is left out (pprof would demangle "<module>" to nothing), the executable
  * is the first mapping, and "[python]", which holds all Python code, the last.
+ *
+ * Each metric is a sample type, so one Sample holds what a stack used of all of them.  Samples of a class of
+ * durations have the label "duration", its lower end; what is known of a function's error is the label
+ * "error" of the biggest sample that ends in it, and of no other.
  *
  * Messages go out as they are made, tables after the samples; proto3 does not care for the order.
  */
@@ -54,7 +58,7 @@ struct column {
 /* What makes labels equal. */
 struct label_key {
 	uint64_t pid, tid;
-	uint32_t name, unused;
+	uint32_t name, duration;
 };
 
 struct row {
@@ -63,49 +67,50 @@ struct row {
 	uint32_t sample; /* index in the profile */
 };
 
-/* Dense numbers for the profile's ids that are used. */
-struct numbering {
-	uint32_t *numbers; /* by profile's id - 1; 0: not used */
-	uint32_t *ids; /* by number - 1 */
-	uint32_t count;
+/* Of a function: what is known of the error, and where to say it. */
+struct peak {
+	double squares; /* of the errors in each process; 0: none known */
+	uint64_t value;
+	const struct row *row; /* last of its run */
 };
 
 struct pprof {
 	const struct profile *profile;
 	uint32_t measurement;
-	struct sink *sink;
-	bool failed; /* no memory */
+	struct proto proto;
 
-	struct intern strings; /* the id is the index: "" is 0 */
 	struct intern labels;
-	struct numbering functions, locations;
+	struct proto_ids functions, locations;
 	struct column *columns; /* by metric */
 	uint32_t column_count;
 	uint64_t *values; /* one for each column */
 	struct row *rows;
 	size_t row_count;
+	const struct profile_metric *main; /* what viewers show first */
+	struct peak *peaks; /* by profile's function id - 1; NULL: nothing is known of errors */
 	uint32_t mapping_count;
-
-	struct wire_buffer message, inner;
 };
 
 static void pprof_write(const struct profile *profile, uint32_t measurement,
 			const struct exporter_settings *settings, struct sink *sink);
 static bool make_tables(struct pprof *pprof);
-static bool make_numbering(struct numbering *numbering, size_t count);
+static const struct profile_metric *find_main(const struct pprof *pprof);
 static void make_rows(struct pprof *pprof);
-static uint32_t label_id(struct pprof *pprof, uint32_t thread);
+static uint32_t label_id(struct pprof *pprof, const struct profile_sample *sample);
+static void make_peaks(struct pprof *pprof);
 static int compare_rows(const void *a, const void *b);
 static void write_sample_types(struct pprof *pprof);
 static void write_value_type(struct pprof *pprof, uint32_t field, const char *type,
 			     const char *unit);
-static void write_samples(struct pprof *pprof);
+static void each_sample(struct pprof *pprof,
+			void (*act)(struct pprof *pprof, const struct row *row));
 static void add_values(struct pprof *pprof, uint32_t sample);
+static void find_peak(struct pprof *pprof, const struct row *row);
+static struct peak *peak_of(const struct pprof *pprof, uint32_t node);
 static void write_sample(struct pprof *pprof, const struct row *row);
-static void put_packed(struct pprof *pprof, uint32_t field);
-static void put_labels(struct pprof *pprof, uint32_t labels);
-static void put_label(struct pprof *pprof, const char *key, const char *text, uint64_t number);
-static uint32_t number_of(struct numbering *numbering, uint32_t id);
+static void put_labels(struct pprof *pprof, const struct row *row);
+static void put_text_label(struct pprof *pprof, const char *key, const char *text);
+static void put_label(struct pprof *pprof, const char *key, uint64_t number, const char *unit);
 static void write_locations(struct pprof *pprof);
 static void write_functions(struct pprof *pprof);
 static void write_mappings(struct pprof *pprof);
@@ -116,13 +121,6 @@ static void write_period(struct pprof *pprof);
 static void write_comments(struct pprof *pprof);
 static void write_process_comments(struct pprof *pprof, uint32_t process);
 static void begin_comment(struct pprof *pprof, uint32_t process);
-static void add_text(struct pprof *pprof, const char *text);
-static void end_comment(struct pprof *pprof);
-static void write_strings(struct pprof *pprof);
-static uint64_t string_index(struct pprof *pprof, const char *text);
-static void write_message(struct pprof *pprof, uint32_t field);
-static void write_number(struct pprof *pprof, uint32_t field, uint64_t value);
-static const struct profile_metric *main_metric(const struct pprof *pprof);
 static void release(struct pprof *pprof);
 
 const struct exporter_hooks pprof_exporter = { .gzip = true, .write = pprof_write };
@@ -130,21 +128,22 @@ const struct exporter_hooks pprof_exporter = { .gzip = true, .write = pprof_writ
 static void pprof_write(const struct profile *profile, uint32_t measurement,
 			const struct exporter_settings *settings, struct sink *sink)
 {
-	struct pprof pprof = { .profile = profile, .measurement = measurement, .sink = sink };
+	struct pprof pprof = { .profile = profile, .measurement = measurement, .proto.sink = sink };
 
 	(void)settings; /* every Location has its line anyway */
 	if (make_tables(&pprof)) {
 		write_sample_types(&pprof);
-		write_samples(&pprof);
+		make_peaks(&pprof);
+		each_sample(&pprof, write_sample);
 		write_mappings(&pprof);
 		write_locations(&pprof);
 		write_functions(&pprof);
 		write_span(&pprof);
 		write_period(&pprof);
 		write_comments(&pprof);
-		write_strings(&pprof);
+		proto_strings(&pprof.proto, PROFILE_STRING_TABLE);
 	}
-	if (pprof.failed)
+	if (pprof.proto.failed)
 		sink_fail(sink, "no memory");
 	release(&pprof);
 }
@@ -153,53 +152,59 @@ static bool make_tables(struct pprof *pprof)
 {
 	const struct profile *profile = pprof->profile;
 
+	pprof->main = find_main(pprof);
 	pprof->columns = heap_alloc((profile->metric_count + 1) * sizeof(*pprof->columns));
 	pprof->values = heap_alloc((2 * profile->metric_count + 1) * sizeof(*pprof->values));
 	pprof->rows = heap_alloc((profile->sample_count + 1) * sizeof(*pprof->rows));
-	if (!make_numbering(&pprof->functions, profile->function_count) ||
-	    !make_numbering(&pprof->locations, profile->frame_count) || !pprof->columns ||
+	if (!proto_ids_init(&pprof->functions, profile->function_count) ||
+	    !proto_ids_init(&pprof->locations, profile->frame_count) || !pprof->columns ||
 	    !pprof->values || !pprof->rows)
-		pprof->failed = true;
+		pprof->proto.failed = true;
 	else
 		make_rows(pprof);
-	return !pprof->failed;
+	return !pprof->proto.failed;
 }
 
-static bool make_numbering(struct numbering *numbering, size_t count)
+/* The first one of the measurement. */
+static const struct profile_metric *find_main(const struct pprof *pprof)
 {
-	numbering->numbers = heap_zalloc((count + 1) * sizeof(*numbering->numbers));
-	numbering->ids = heap_alloc((count + 1) * sizeof(*numbering->ids));
-	return numbering->numbers && numbering->ids;
+	static const struct profile_metric none;
+	const struct profile *profile = pprof->profile;
+
+	for (size_t i = 0; i < profile->metric_count; i++)
+		if (profile->metrics[i].collector == pprof->measurement)
+			return &profile->metrics[i];
+	return &none;
 }
 
 static void make_rows(struct pprof *pprof)
 {
 	const struct profile *profile = pprof->profile;
-	uint32_t thread = UINT32_MAX, labels = 0;
+	const struct profile_sample *last = NULL;
+	uint32_t labels = 0;
 
 	for (size_t i = 0; i < profile->sample_count; i++) {
 		const struct profile_sample *sample = &profile->samples[i];
 
 		if (profile->metrics[sample->metric].collector != pprof->measurement)
 			continue;
-		if (sample->thread != thread) {
-			thread = sample->thread;
-			labels = label_id(pprof, thread);
-		}
+		if (!last || sample->thread != last->thread || sample->duration != last->duration)
+			labels = label_id(pprof, sample);
+		last = sample;
 		pprof->rows[pprof->row_count++] = (struct row){ labels, sample->node, (uint32_t)i };
 	}
 	if (!sort_items(pprof->rows, pprof->row_count, sizeof(*pprof->rows), compare_rows))
-		pprof->failed = true;
+		pprof->proto.failed = true;
 }
 
-static uint32_t label_id(struct pprof *pprof, uint32_t thread)
+static uint32_t label_id(struct pprof *pprof, const struct profile_sample *sample)
 {
-	const struct profile_thread *row = &pprof->profile->threads[thread];
+	const struct profile_thread *row = &pprof->profile->threads[sample->thread];
 	struct label_key key = { pprof->profile->processes[row->process].pid, row->tid, row->name,
-				 0 };
+				 sample->duration };
 	uint32_t id = intern_put(&pprof->labels, &key, sizeof(key), NULL);
 
-	pprof->failed |= id == 0;
+	pprof->proto.failed |= id == 0;
 	return id;
 }
 
@@ -234,19 +239,42 @@ static void write_sample_types(struct pprof *pprof)
 		write_value_type(pprof, PROFILE_SAMPLE_TYPE, profile_string(profile, metric->name),
 				 profile_string(profile, metric->unit));
 	}
-	write_number(pprof, PROFILE_DEFAULT_SAMPLE_TYPE,
-		     string_index(pprof, profile_string(profile, main_metric(pprof)->name)));
+	proto_number(&pprof->proto, PROFILE_DEFAULT_SAMPLE_TYPE,
+		     proto_string(&pprof->proto, profile_string(profile, pprof->main->name)));
 }
 
 static void write_value_type(struct pprof *pprof, uint32_t field, const char *type,
 			     const char *unit)
 {
-	wire_put_field(&pprof->message, VALUE_TYPE_TYPE, string_index(pprof, type));
-	wire_put_field(&pprof->message, VALUE_TYPE_UNIT, string_index(pprof, unit));
-	write_message(pprof, field);
+	wire_put_field(&pprof->proto.message, VALUE_TYPE_TYPE, proto_string(&pprof->proto, type));
+	wire_put_field(&pprof->proto.message, VALUE_TYPE_UNIT, proto_string(&pprof->proto, unit));
+	proto_end(&pprof->proto, field);
 }
 
-static void write_samples(struct pprof *pprof)
+static void make_peaks(struct pprof *pprof)
+{
+	const struct profile *profile = pprof->profile;
+
+	for (size_t i = 0; i < profile->error_count; i++) {
+		const struct profile_error *row = &profile->errors[i];
+
+		if (&profile->metrics[row->metric] != pprof->main)
+			continue;
+		if (!pprof->peaks)
+			pprof->peaks = heap_zalloc(profile->function_count * sizeof(*pprof->peaks));
+		if (!pprof->peaks) {
+			pprof->proto.failed = true;
+			return;
+		}
+		pprof->peaks[row->function - 1].squares += row->error * row->error;
+	}
+	if (pprof->peaks)
+		each_sample(pprof, find_peak);
+}
+
+/* Once for each run of equal rows, with its last one and the sums of all in `values`. */
+static void each_sample(struct pprof *pprof,
+			void (*act)(struct pprof *pprof, const struct row *row))
 {
 	for (size_t i = 0; i < pprof->row_count; i++) {
 		const struct row *row = &pprof->rows[i];
@@ -255,7 +283,7 @@ static void write_samples(struct pprof *pprof)
 			memset(pprof->values, 0, pprof->column_count * sizeof(*pprof->values));
 		add_values(pprof, row->sample);
 		if (i + 1 == pprof->row_count || compare_rows(row, row + 1) != 0)
-			write_sample(pprof, row);
+			act(pprof, row);
 	}
 }
 
@@ -270,6 +298,30 @@ static void add_values(struct pprof *pprof, uint32_t sample)
 		pprof->values[column->count] += from->count;
 }
 
+static void find_peak(struct pprof *pprof, const struct row *row)
+{
+	const struct column *column = &pprof->columns[pprof->main - pprof->profile->metrics];
+	uint64_t value = pprof->values[column->value];
+	struct peak *peak = peak_of(pprof, row->node);
+
+	if (!peak || (peak->row && value <= peak->value))
+		return;
+	peak->value = value;
+	peak->row = row;
+}
+
+/* Of the innermost function, if its error is known. */
+static struct peak *peak_of(const struct pprof *pprof, uint32_t node)
+{
+	const struct profile *profile = pprof->profile;
+	struct peak *peak;
+
+	if (!pprof->peaks || node == 0)
+		return NULL;
+	peak = &pprof->peaks[profile->frames[profile->nodes[node - 1].frame - 1].function - 1];
+	return peak->squares > 0 ? peak : NULL;
+}
+
 static void write_sample(struct pprof *pprof, const struct row *row)
 {
 	const struct profile *profile = pprof->profile;
@@ -278,59 +330,49 @@ static void write_sample(struct pprof *pprof, const struct row *row)
 	while (node != 0) {
 		const struct profile_node *at = &profile->nodes[node - 1];
 
-		wire_put_varint(&pprof->inner, number_of(&pprof->locations, at->frame));
+		wire_put_varint(&pprof->proto.inner, proto_id(&pprof->locations, at->frame));
 		node = at->parent;
 	}
-	put_packed(pprof, SAMPLE_LOCATION_ID);
+	proto_end_inner(&pprof->proto, SAMPLE_LOCATION_ID);
 	for (uint32_t i = 0; i < pprof->column_count; i++)
-		wire_put_varint(&pprof->inner, pprof->values[i]);
-	put_packed(pprof, SAMPLE_VALUE);
-	put_labels(pprof, row->labels);
-	write_message(pprof, PROFILE_SAMPLE);
+		wire_put_varint(&pprof->proto.inner, pprof->values[i]);
+	proto_end_inner(&pprof->proto, SAMPLE_VALUE);
+	put_labels(pprof, row);
+	proto_end(&pprof->proto, PROFILE_SAMPLE);
 }
 
-/* What is in `inner` becomes a field of `message`. */
-static void put_packed(struct pprof *pprof, uint32_t field)
+static void put_labels(struct pprof *pprof, const struct row *row)
 {
-	wire_put_bytes_field(&pprof->message, field, pprof->inner.bytes, pprof->inner.size);
-	pprof->failed |= pprof->inner.failed;
-	wire_clear(&pprof->inner);
-}
-
-static void put_labels(struct pprof *pprof, uint32_t labels)
-{
-	const struct label_key *key = intern_get(&pprof->labels, labels, NULL);
+	const struct label_key *key = intern_get(&pprof->labels, row->labels, NULL);
+	const struct peak *peak = peak_of(pprof, row->node);
 
 	if (!key)
 		return;
-	put_label(pprof, "thread_id", NULL, key->tid);
+	put_label(pprof, "thread_id", key->tid, "id");
 	if (key->name != 0)
-		put_label(pprof, "thread_name", profile_string(pprof->profile, key->name), 0);
-	put_label(pprof, "pid", NULL, key->pid);
+		put_text_label(pprof, "thread_name", profile_string(pprof->profile, key->name));
+	put_label(pprof, "pid", key->pid, "id");
+	if (key->duration != 0)
+		put_label(pprof, "duration", (uint64_t)1 << (key->duration - 1), "nanoseconds");
+	if (peak && peak->row == row)
+		put_label(pprof, "error", estimate_up(estimate_root(peak->squares)),
+			  profile_string(pprof->profile, pprof->main->unit));
+}
+
+static void put_text_label(struct pprof *pprof, const char *key, const char *text)
+{
+	wire_put_field(&pprof->proto.inner, LABEL_KEY, proto_string(&pprof->proto, key));
+	wire_put_field(&pprof->proto.inner, LABEL_STR, proto_string(&pprof->proto, text));
+	proto_end_inner(&pprof->proto, SAMPLE_LABEL);
 }
 
 /* A number without a unit would be lost where it is 0. */
-static void put_label(struct pprof *pprof, const char *key, const char *text, uint64_t number)
+static void put_label(struct pprof *pprof, const char *key, uint64_t number, const char *unit)
 {
-	wire_put_field(&pprof->inner, LABEL_KEY, string_index(pprof, key));
-	if (text) {
-		wire_put_field(&pprof->inner, LABEL_STR, string_index(pprof, text));
-	} else {
-		wire_put_field(&pprof->inner, LABEL_NUM, number);
-		wire_put_field(&pprof->inner, LABEL_NUM_UNIT, string_index(pprof, "id"));
-	}
-	put_packed(pprof, SAMPLE_LABEL);
-}
-
-static uint32_t number_of(struct numbering *numbering, uint32_t id)
-{
-	uint32_t *number = &numbering->numbers[id - 1];
-
-	if (*number == 0) {
-		numbering->ids[numbering->count] = id;
-		*number = ++numbering->count;
-	}
-	return *number;
+	wire_put_field(&pprof->proto.inner, LABEL_KEY, proto_string(&pprof->proto, key));
+	wire_put_field(&pprof->proto.inner, LABEL_NUM, number);
+	wire_put_field(&pprof->proto.inner, LABEL_NUM_UNIT, proto_string(&pprof->proto, unit));
+	proto_end_inner(&pprof->proto, SAMPLE_LABEL);
 }
 
 static void write_mappings(struct pprof *pprof)
@@ -355,40 +397,41 @@ static void write_mapping(struct pprof *pprof, const struct profile_mapping *map
 {
 	const struct profile *profile = pprof->profile;
 
-	wire_put_field(&pprof->message, MAPPING_ID, ++pprof->mapping_count);
-	wire_put_field(&pprof->message, MAPPING_MEMORY_START, mapping->start);
-	wire_put_field(&pprof->message, MAPPING_MEMORY_LIMIT, mapping->end);
-	wire_put_field(&pprof->message, MAPPING_FILE_OFFSET, mapping->offset);
-	wire_put_field(&pprof->message, MAPPING_FILENAME,
-		       string_index(pprof, profile_string(profile, mapping->file)));
-	wire_put_field(&pprof->message, MAPPING_BUILD_ID,
-		       string_index(pprof, profile_string(profile, mapping->build_id)));
-	write_message(pprof, PROFILE_MAPPING);
+	wire_put_field(&pprof->proto.message, MAPPING_ID, ++pprof->mapping_count);
+	wire_put_field(&pprof->proto.message, MAPPING_MEMORY_START, mapping->start);
+	wire_put_field(&pprof->proto.message, MAPPING_MEMORY_LIMIT, mapping->end);
+	wire_put_field(&pprof->proto.message, MAPPING_FILE_OFFSET, mapping->offset);
+	wire_put_field(&pprof->proto.message, MAPPING_FILENAME,
+		       proto_string(&pprof->proto, profile_string(profile, mapping->file)));
+	wire_put_field(&pprof->proto.message, MAPPING_BUILD_ID,
+		       proto_string(&pprof->proto, profile_string(profile, mapping->build_id)));
+	proto_end(&pprof->proto, PROFILE_MAPPING);
 }
 
 static void write_python_mapping(struct pprof *pprof)
 {
-	wire_put_field(&pprof->message, MAPPING_ID, ++pprof->mapping_count);
-	wire_put_field(&pprof->message, MAPPING_FILENAME, string_index(pprof, "[python]"));
-	wire_put_field(&pprof->message, MAPPING_HAS_FUNCTIONS, true);
-	wire_put_field(&pprof->message, MAPPING_HAS_FILENAMES, true);
-	wire_put_field(&pprof->message, MAPPING_HAS_LINE_NUMBERS, true);
-	write_message(pprof, PROFILE_MAPPING);
+	wire_put_field(&pprof->proto.message, MAPPING_ID, ++pprof->mapping_count);
+	wire_put_field(&pprof->proto.message, MAPPING_FILENAME,
+		       proto_string(&pprof->proto, "[python]"));
+	wire_put_field(&pprof->proto.message, MAPPING_HAS_FUNCTIONS, true);
+	wire_put_field(&pprof->proto.message, MAPPING_HAS_FILENAMES, true);
+	wire_put_field(&pprof->proto.message, MAPPING_HAS_LINE_NUMBERS, true);
+	proto_end(&pprof->proto, PROFILE_MAPPING);
 }
 
 static void write_locations(struct pprof *pprof)
 {
 	for (uint32_t i = 0; i < pprof->locations.count; i++) {
 		const struct profile_frame *frame =
-			&pprof->profile->frames[pprof->locations.ids[i] - 1];
+			&pprof->profile->frames[pprof->locations.rows[i] - 1];
 
-		wire_put_field(&pprof->message, LOCATION_ID, i + 1);
-		wire_put_field(&pprof->message, LOCATION_MAPPING_ID, pprof->mapping_count);
-		wire_put_field(&pprof->inner, LINE_FUNCTION_ID,
-			       number_of(&pprof->functions, frame->function));
-		wire_put_field(&pprof->inner, LINE_LINE, frame->line);
-		put_packed(pprof, LOCATION_LINE);
-		write_message(pprof, PROFILE_LOCATION);
+		wire_put_field(&pprof->proto.message, LOCATION_ID, i + 1);
+		wire_put_field(&pprof->proto.message, LOCATION_MAPPING_ID, pprof->mapping_count);
+		wire_put_field(&pprof->proto.inner, LINE_FUNCTION_ID,
+			       proto_id(&pprof->functions, frame->function));
+		wire_put_field(&pprof->proto.inner, LINE_LINE, frame->line);
+		proto_end_inner(&pprof->proto, LOCATION_LINE);
+		proto_end(&pprof->proto, PROFILE_LOCATION);
 	}
 }
 
@@ -398,15 +441,17 @@ static void write_functions(struct pprof *pprof)
 
 	for (uint32_t i = 0; i < pprof->functions.count; i++) {
 		const struct profile_function *function =
-			&profile->functions[pprof->functions.ids[i] - 1];
+			&profile->functions[pprof->functions.rows[i] - 1];
 
-		wire_put_field(&pprof->message, FUNCTION_ID, i + 1);
-		wire_put_field(&pprof->message, FUNCTION_NAME,
-			       string_index(pprof, profile_string(profile, function->full)));
-		wire_put_field(&pprof->message, FUNCTION_FILENAME,
-			       string_index(pprof, profile_string(profile, function->file)));
-		wire_put_field(&pprof->message, FUNCTION_START_LINE, function->first_line);
-		write_message(pprof, PROFILE_FUNCTION);
+		wire_put_field(&pprof->proto.message, FUNCTION_ID, i + 1);
+		wire_put_field(&pprof->proto.message, FUNCTION_NAME,
+			       proto_string(&pprof->proto,
+					    profile_string(profile, function->full)));
+		wire_put_field(&pprof->proto.message, FUNCTION_FILENAME,
+			       proto_string(&pprof->proto,
+					    profile_string(profile, function->file)));
+		wire_put_field(&pprof->proto.message, FUNCTION_START_LINE, function->first_line);
+		proto_end(&pprof->proto, PROFILE_FUNCTION);
 	}
 }
 
@@ -427,25 +472,24 @@ static void write_span(struct pprof *pprof)
 	}
 	if (start_ns > end_ns || end_ns > INT64_MAX)
 		return;
-	write_number(pprof, PROFILE_TIME_NANOS, start_ns);
-	write_number(pprof, PROFILE_DURATION_NANOS, end_ns - start_ns);
+	proto_number(&pprof->proto, PROFILE_TIME_NANOS, start_ns);
+	proto_number(&pprof->proto, PROFILE_DURATION_NANOS, end_ns - start_ns);
 }
 
+/* What is not taken at a period has none. */
 static void write_period(struct pprof *pprof)
 {
 	const struct profile *profile = pprof->profile;
-	const struct profile_metric *metric = main_metric(pprof);
+	const char *digit = profile_collector_note(profile, 0, "period", pprof->measurement);
 	uint64_t period = 0;
-	const char *digit;
-	char key[64];
 
-	log_format(key, sizeof(key), "period.%s", profile_string(profile, metric->collector));
-	digit = profile_note_value(profile, 0, key);
+	if (*digit == '\0')
+		return;
 	for (; *digit >= '0' && *digit <= '9' && period < INT64_MAX / 10 - 9; digit++)
 		period = period * 10 + (uint64_t)(*digit - '0');
-	write_value_type(pprof, PROFILE_PERIOD_TYPE, profile_string(profile, metric->name),
-			 profile_string(profile, metric->unit));
-	write_number(pprof, PROFILE_PERIOD, period);
+	write_value_type(pprof, PROFILE_PERIOD_TYPE, profile_string(profile, pprof->main->name),
+			 profile_string(profile, pprof->main->unit));
+	proto_number(&pprof->proto, PROFILE_PERIOD, period);
 }
 
 static void write_comments(struct pprof *pprof)
@@ -458,18 +502,19 @@ static void write_comments(struct pprof *pprof)
 	for (size_t i = 0; i < profile->loss_count; i++) {
 		log_format(number, sizeof(number), "%llu",
 			   (unsigned long long)profile->losses[i].count);
-		add_text(pprof, "lost.");
-		add_text(pprof, profile_string(profile, profile->losses[i].reason));
-		add_text(pprof, "=");
-		add_text(pprof, number);
-		add_text(pprof, " (");
-		add_text(pprof, profile_string(profile, profile->losses[i].help));
-		add_text(pprof, ")");
-		end_comment(pprof);
+		proto_text(&pprof->proto, "lost.");
+		proto_text(&pprof->proto, profile_string(profile, profile->losses[i].reason));
+		proto_text(&pprof->proto, "=");
+		proto_text(&pprof->proto, number);
+		proto_text(&pprof->proto, " (");
+		proto_text(&pprof->proto, profile_string(profile, profile->losses[i].help));
+		proto_text(&pprof->proto, ")");
+		proto_number(&pprof->proto, PROFILE_COMMENT, proto_text_end(&pprof->proto));
 	}
 	if (profile->cut) {
-		add_text(pprof, "a recording ended in a torn tail: what came after is not here");
-		end_comment(pprof);
+		proto_text(&pprof->proto,
+			   "a recording ended in a torn tail: what came after is not here");
+		proto_number(&pprof->proto, PROFILE_COMMENT, proto_text_end(&pprof->proto));
 	}
 }
 
@@ -479,20 +524,20 @@ static void write_process_comments(struct pprof *pprof, uint32_t process)
 	const struct profile_process *row = &profile->processes[process];
 
 	begin_comment(pprof, process);
-	add_text(pprof, profile_string(profile, row->writer));
-	add_text(pprof, " CPython ");
-	add_text(pprof, profile_string(profile, row->python));
-	end_comment(pprof);
+	proto_text(&pprof->proto, profile_string(profile, row->writer));
+	proto_text(&pprof->proto, " CPython ");
+	proto_text(&pprof->proto, profile_string(profile, row->python));
+	proto_number(&pprof->proto, PROFILE_COMMENT, proto_text_end(&pprof->proto));
 	for (size_t i = 0; i < profile->note_count; i++) {
 		const struct profile_note *note = &profile->notes[i];
 
 		if (note->process != process)
 			continue;
 		begin_comment(pprof, process);
-		add_text(pprof, profile_string(profile, note->key));
-		add_text(pprof, "=");
-		add_text(pprof, profile_string(profile, note->value));
-		end_comment(pprof);
+		proto_text(&pprof->proto, profile_string(profile, note->key));
+		proto_text(&pprof->proto, "=");
+		proto_text(&pprof->proto, profile_string(profile, note->value));
+		proto_number(&pprof->proto, PROFILE_COMMENT, proto_text_end(&pprof->proto));
 	}
 }
 
@@ -505,92 +550,17 @@ static void begin_comment(struct pprof *pprof, uint32_t process)
 		return;
 	log_format(number, sizeof(number),
 		   "pid %llu: ", (unsigned long long)pprof->profile->processes[process].pid);
-	add_text(pprof, number);
-}
-
-static void add_text(struct pprof *pprof, const char *text)
-{
-	wire_put(&pprof->inner, text, strlen(text));
-}
-
-static void end_comment(struct pprof *pprof)
-{
-	wire_put_u8(&pprof->inner, 0);
-	if (!pprof->inner.failed)
-		write_number(pprof, PROFILE_COMMENT,
-			     string_index(pprof, (const char *)pprof->inner.bytes));
-	pprof->failed |= pprof->inner.failed;
-	wire_clear(&pprof->inner);
-}
-
-static void write_strings(struct pprof *pprof)
-{
-	for (uint32_t id = 0; id <= pprof->strings.count; id++) {
-		size_t size_bytes;
-		const void *bytes = intern_get(&pprof->strings, id, &size_bytes);
-
-		wire_put(&pprof->message, bytes, size_bytes);
-		write_message(pprof, PROFILE_STRING_TABLE);
-	}
-}
-
-static uint64_t string_index(struct pprof *pprof, const char *text)
-{
-	uint32_t id;
-
-	if (text[0] == '\0')
-		return 0;
-	id = intern_put(&pprof->strings, text, strlen(text), NULL);
-	pprof->failed |= id == 0;
-	return id;
-}
-
-/* What is in `message` becomes a field of the profile. */
-static void write_message(struct pprof *pprof, uint32_t field)
-{
-	struct wire_buffer *message = &pprof->message;
-	uint8_t lead[2 * WIRE_VARINT_BYTES];
-	size_t n = wire_varint_write(lead, (uint64_t)field << 3 | WIRE_BYTES);
-
-	n += wire_varint_write(lead + n, message->size);
-	sink_put(pprof->sink, lead, n);
-	sink_put(pprof->sink, message->bytes, message->size);
-	pprof->failed |= message->failed;
-	wire_clear(message);
-}
-
-static void write_number(struct pprof *pprof, uint32_t field, uint64_t value)
-{
-	uint8_t bytes[2 * WIRE_VARINT_BYTES];
-	size_t n = wire_varint_write(bytes, (uint64_t)field << 3 | WIRE_VARINT);
-
-	n += wire_varint_write(bytes + n, value);
-	sink_put(pprof->sink, bytes, n);
-}
-
-/* The last one of the measurement: what viewers show first. */
-static const struct profile_metric *main_metric(const struct pprof *pprof)
-{
-	static const struct profile_metric none;
-	const struct profile *profile = pprof->profile;
-
-	for (size_t i = profile->metric_count; i > 0; i--)
-		if (profile->metrics[i - 1].collector == pprof->measurement)
-			return &profile->metrics[i - 1];
-	return &none;
+	proto_text(&pprof->proto, number);
 }
 
 static void release(struct pprof *pprof)
 {
-	intern_release(&pprof->strings);
+	proto_release(&pprof->proto);
 	intern_release(&pprof->labels);
-	heap_free(pprof->functions.numbers);
-	heap_free(pprof->functions.ids);
-	heap_free(pprof->locations.numbers);
-	heap_free(pprof->locations.ids);
+	proto_ids_release(&pprof->functions);
+	proto_ids_release(&pprof->locations);
 	heap_free(pprof->columns);
 	heap_free(pprof->values);
 	heap_free(pprof->rows);
-	wire_release(&pprof->message);
-	wire_release(&pprof->inner);
+	heap_free(pprof->peaks);
 }

@@ -8,14 +8,21 @@
 #ifndef COLLECTOR_H
 #define COLLECTOR_H
 
+#include "callee.h"
+#include "calltree.h"
 #include "frames.h"
+#include "heap.h"
 #include "log.h"
+#include "mark.h"
+#include "monitoring.h"
 #include "options.h"
 #include "os.h"
 #include "prof.h"
 #include "record.h"
+#include "recording.h"
 #include "signals.h"
 #include "thread.h"
+#include "ticks.h"
 
 enum collector_id {
 #define COLLECTOR(name, help) COLLECTOR_##name,
@@ -27,6 +34,15 @@ _Static_assert(COLLECTOR_COUNT <= THREAD_COLLECTORS_MAX, "thread_own has no room
 
 /* Appends one remark to the recording: key and value. */
 typedef void collector_note(const char *key, const char *value);
+
+/* The way into the recording past the rings, for what a collector kept in memory of its own. */
+struct collector_writer {
+	/* The stack `parent` (0: none) and one frame more, as it was at time_ns; 0: it cannot be kept. Good for
+	   one epoch. drainer */
+	uint32_t (*node)(uint32_t parent, const struct frame *frame, uint64_t time_ns);
+	uint32_t (*epoch)(void);
+	void (*sample)(const struct recording_sample *sample);
+};
 
 struct collector_hooks {
 	/* Read options, measure what has to be known. NULL, or why it stays off. setup */
@@ -43,10 +59,23 @@ struct collector_hooks {
 	bool (*tick)(const siginfo_t *info, void *context);
 	/* Every pass of the drainer: re-arm, jitter. drainer */
 	void (*pass)(uint64_t time_ns);
+	/* After it, the rings are empty: what else there is for the recording. drainer */
+	void (*write)(const struct collector_writer *writer);
+	/* When the next pass is wanted at the latest. CLOCK_MONOTONIC, UINT64_MAX: no matter. drainer */
+	uint64_t (*due_ns)(void);
+	/* Code that has been met since then is still to be named; UINT64_MAX: none. drainer */
+	uint64_t (*holds_ns)(void);
+	/* Is there something to be done under the GIL? Then `burst` is called soon, in a thread that runs Python,
+	   between two instructions. drainer */
+	bool (*wants_burst)(void);
+	/* It has been asked for: no thread passes another call before it. drainer */
+	void (*burst_asked)(void);
+	void (*burst)(void); /* burst */
 	/* At each flush: what is worth saying beside the samples. drainer */
 	void (*flush)(uint64_t time_ns, collector_note *note);
-	/* What the kernel spent on this collector's ticks, but for delivering their signals; ns. drainer */
-	uint64_t (*kernel_ns)(void);
+	/* What it cost the program, but for its handlers and the delivery of their signals: the kernel for its ticks,
+	   the interpreter for its events; ns. drainer */
+	uint64_t (*cost_ns)(void);
 	/* At the end: what was measured for the whole process and no thread has recorded. own_ns: CPU time of
 	   the profiler's own threads. drainer */
 	uint64_t (*remainder)(enum metric metric, uint64_t own_ns);

@@ -293,15 +293,19 @@ static bool enter(void)
 static void sleep_until_needed(void)
 {
 	uint64_t now = os_monotonic_ns();
-	uint64_t most = drain.next_flush_ns > now ? drain.next_flush_ns - now : 0;
+	uint64_t due = drain.settings.hooks.due_ns(), most;
 
+	if (due > drain.next_flush_ns)
+		due = drain.next_flush_ns;
+	most = due > now ? due - now : 0;
 	os_futex_wait(&drain.asked, 0, most < drain.interval_ns ? most : drain.interval_ns);
 }
 
 /* Empties every ring; the fullest one's bytes. */
 static uint32_t pass(bool last)
 {
-	uint64_t begun_ns = os_monotonic_ns();
+	static const struct collector_writer writer = { stack_node, stack_epoch, stack_sample };
+	uint64_t begun_ns = os_monotonic_ns(), held_ns;
 	uint32_t fullest = 0;
 
 	task_scan(drain.settings.hooks.adopted);
@@ -311,8 +315,10 @@ static uint32_t pass(bool last)
 		if (used > fullest)
 			fullest = used;
 	}
-	symbol_drained(begun_ns);
 	drain.settings.hooks.pass(begun_ns);
+	drain.settings.hooks.write(&writer);
+	held_ns = drain.settings.hooks.holds_ns();
+	symbol_drained(held_ns < begun_ns ? held_ns : begun_ns);
 	return fullest;
 }
 

@@ -24,6 +24,12 @@ struct drain_hooks {
 	void (*end)(void);
 	/* Every pass. drainer */
 	void (*pass)(uint64_t time_ns);
+	/* After it: what collectors kept outside of the rings. drainer */
+	void (*write)(const struct collector_writer *writer);
+	/* When the next pass is wanted at the latest; since when code that was met is still to be named.
+	   UINT64_MAX: no matter. drainer */
+	uint64_t (*due_ns)(void);
+	uint64_t (*holds_ns)(void);
 	/* Every flush, before the recording is written: remarks. drainer */
 	void (*flush)(uint64_t time_ns, collector_note *note);
 	/* A thread found from outside. drainer */

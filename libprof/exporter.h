@@ -7,11 +7,13 @@
 #ifndef EXPORTER_H
 #define EXPORTER_H
 
+#include "estimate.h"
 #include "heap.h"
 #include "log.h"
 #include "pairs.h"
 #include "prof.h"
 #include "profile.h"
+#include "proto.h"
 #include "sink.h"
 #include "sort.h"
 #include "wire.h"

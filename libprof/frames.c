@@ -10,6 +10,10 @@
 #include "frames_walk.h"
 
 #define FRAMES_PLACE_STEPS 256 /* callbacks that a call may be deep in */
+#define FRAMES_LINK_STEPS 64 /* entry frames and trampolines between two frames */
+
+static bool link_from(struct frames_link *link, uintptr_t frame);
+static uintptr_t code_begin(uintptr_t code);
 
 const char *frame_marker_name(enum frame_marker marker)
 {
@@ -37,6 +41,76 @@ enum frames_result frames_walk(struct frame *frames, size_t limit, uintptr_t pc,
 	*count = walk.count;
 	*interpreter = walk.interpreter;
 	return result;
+}
+
+bool frames_top(struct frames_link *link)
+{
+	struct frames_walk walk = { .layout = frames_layout() };
+	uintptr_t frame;
+
+	return frames_first(&walk, frames_read_plain, &frame) && link_from(link, frame);
+}
+
+bool frames_up(struct frames_link *link)
+{
+	uintptr_t frame;
+
+	return frames_word(frames_read_plain, link->frame + frames_layout()->frame_previous,
+			   &frame) &&
+	       link_from(link, frame);
+}
+
+bool frames_begins(const struct frames_link *link)
+{
+	return link->instruction == code_begin(link->code);
+}
+
+uint32_t frames_code_version(uintptr_t code)
+{
+	uint32_t version;
+
+	frames_read_plain(&version, code + frames_layout()->code_version, sizeof(version));
+	return version;
+}
+
+/* The first frame of Python code that has begun, from here on. */
+static bool link_from(struct frames_link *link, uintptr_t frame)
+{
+	const struct frames_layout *layout = frames_layout();
+	unsigned steps = FRAMES_LINK_STEPS;
+	uintptr_t type;
+	unsigned char owner;
+
+	link->was_crossed = false;
+	for (; frame && steps--;) {
+		if (!frames_pointer(frame))
+			return false;
+		frames_read_plain(&owner, frame + layout->frame_owner, sizeof(owner));
+		link->frame = frame;
+		frames_read_plain(&link->code, frame + layout->frame_code, sizeof(link->code));
+		frames_read_plain(&link->instruction, frame + layout->frame_instruction,
+				  sizeof(link->instruction));
+		link->code &= ~(uintptr_t)FRAMES_TAG;
+		if (owner >= FRAMES_OWNER_ENTRY)
+			link->was_crossed = true;
+		else if (frames_word(frames_read_plain, link->code + layout->object_type, &type) &&
+			 type == layout->code_type &&
+			 (owner == FRAMES_OWNER_GENERATOR ||
+			  link->instruction >= code_begin(link->code)))
+			return true;
+		frames_read_plain(&frame, frame + layout->frame_previous, sizeof(frame));
+	}
+	return false;
+}
+
+static uintptr_t code_begin(uintptr_t code)
+{
+	const struct frames_layout *layout = frames_layout();
+	int32_t firsttraceable;
+
+	frames_read_plain(&firsttraceable, code + layout->code_firsttraceable,
+			  sizeof(firsttraceable));
+	return code + layout->code_instructions + 2 * (uintptr_t)firsttraceable;
 }
 
 void frames_place_take(struct frames_place *place)

@@ -31,6 +31,9 @@ enum frame_marker {
 	FRAME_MARKER_END
 };
 
+/* `instruction` of a frame that is a C function: `code` is the id of a callee. */
+#define FRAME_CALLEE UINTPTR_MAX
+
 /* What a marker is called in every output. any */
 const char *frame_marker_name(enum frame_marker marker);
 
@@ -50,7 +53,7 @@ struct frames_layout {
 	uint16_t frame_tlbc_index, code_tlbc; /* free-threaded 3.14+, else 0 */
 	uint16_t code_filename, code_qualname, code_linetable, code_firstlineno,
 		code_firsttraceable;
-	uint16_t code_instructions;
+	uint16_t code_instructions, code_version;
 	uint16_t object_type;
 	uint16_t unicode_state, unicode_length, unicode_ascii_data, unicode_compact_data;
 	uint16_t unicode_kind_shift; /* bits of state: kind 3, compact 1, ascii 1 */
@@ -90,6 +93,22 @@ enum frames_result frames_walk(struct frame *frames, size_t limit, uintptr_t pc,
  * firstlineno where it is negative, 0 where there is no line. Any bytes are survived. any
  */
 int frames_line(const uint8_t *linetable, size_t size_bytes, int firstlineno, int offset);
+
+/* One Python frame of the calling thread's stack. */
+struct frames_link {
+	uintptr_t frame, code, instruction;
+	bool was_crossed; /* C code lies between it and the frame that it was reached from */
+};
+
+/* The innermost one; false: there is none, or it is not sure. callback */
+bool frames_top(struct frames_link *link);
+/* From a frame to the one that called it. callback */
+bool frames_up(struct frames_link *link);
+/* Has it just begun, and executed nothing yet? callback */
+bool frames_begins(const struct frames_link *link);
+/* What tells a code object from a later one at its address; 0 where CPython has run out of numbers.
+   callback */
+uint32_t frames_code_version(uintptr_t code);
 
 /* Where the calling thread's innermost Python frame stands: in the middle of a call, as a rule. */
 struct frames_place {

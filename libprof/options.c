@@ -67,6 +67,8 @@ static const struct unit time_units[] = {
 	{ "ms", 1000000 },	{ "us", 1000 },	      { "ns", 1 },
 };
 
+static const struct unit percent_units[] = { { "%", 10000 }, { "ppm", 1 } };
+
 static const struct unit size_units[] = {
 	{ "G", 1 << 30 },   { "M", 1 << 20 },	{ "k", 1 << 10 },  { "B", 1 },
 	{ "Gi", 1 << 30 },  { "Mi", 1 << 20 },	{ "Ki", 1 << 10 }, { "GiB", 1 << 30 },
@@ -194,6 +196,7 @@ errmsg option_parse(const struct option *row, const char *text, struct option_va
 	case OPTION_TYPE_NUMBER:
 		return parse_number(&parse, value);
 	case OPTION_TYPE_TIME:
+	case OPTION_TYPE_PERCENT:
 	case OPTION_TYPE_SIZE:
 		return parse_units(&parse, value);
 	case OPTION_TYPE_CHOICE:
@@ -220,6 +223,7 @@ size_t option_print(enum option_id id, const struct option_value *value, char *b
 	case OPTION_TYPE_NUMBER:
 		return log_format(buffer, size_bytes, "%llu", (unsigned long long)value->number);
 	case OPTION_TYPE_TIME:
+	case OPTION_TYPE_PERCENT:
 	case OPTION_TYPE_SIZE:
 		return print_units(row, value->number, buffer, size_bytes);
 	case OPTION_TYPE_CHOICE:
@@ -391,20 +395,32 @@ static errmsg parse_number(const struct parse *parse, struct option_value *value
 
 static errmsg parse_units(const struct parse *parse, struct option_value *value)
 {
-	bool is_time = parse->row->type == OPTION_TYPE_TIME;
+	static const struct {
+		const char *what, *units, *example;
+	} words[] = {
+		[OPTION_TYPE_TIME] = { "time", "ns us ms s m h", "s" },
+		[OPTION_TYPE_PERCENT] = { "share", "%", "%" },
+		[OPTION_TYPE_SIZE] = { "size", "B k M G", "M" },
+	};
+	enum option_type type = parse->row->type;
 	bool bare = false;
 	char text[64];
 
 	if (units_read(parse->row, parse->text, &value->number, &bare))
 		return check_limits(parse, value->number);
+	/* No share needs no unit. */
+	if (type == OPTION_TYPE_PERCENT && strcmp(parse->text, "0") == 0) {
+		value->number = 0;
+		return check_limits(parse, 0);
+	}
 	text_shown(parse->text, SIZE_MAX, text);
 	if (bare)
 		log_format(parse->error, parse->error_bytes,
 			   PREFIX "%s=%s needs a unit (%s), for example %s%s", parse->row->name,
-			   text, is_time ? "ns us ms s m h" : "B k M G", text, is_time ? "s" : "M");
+			   text, words[type].units, text, words[type].example);
 	else
 		log_format(parse->error, parse->error_bytes, PREFIX "%s=%s is not a %s, such as %s",
-			   parse->row->name, text, is_time ? "time" : "size", parse->row->preset);
+			   parse->row->name, text, words[type].what, parse->row->preset);
 	return parse->error;
 }
 
@@ -484,10 +500,17 @@ static bool units_read(const struct option *row, const char *text, uint64_t *val
 
 static const struct unit *row_units(const struct option *row, size_t *count)
 {
-	bool is_time = row->type == OPTION_TYPE_TIME;
-
-	*count = is_time ? PROF_COUNT(time_units) : PROF_COUNT(size_units);
-	return is_time ? time_units : size_units;
+	switch (row->type) {
+	case OPTION_TYPE_TIME:
+		*count = PROF_COUNT(time_units);
+		return time_units;
+	case OPTION_TYPE_PERCENT:
+		*count = PROF_COUNT(percent_units);
+		return percent_units;
+	default:
+		*count = PROF_COUNT(size_units);
+		return size_units;
+	}
 }
 
 /* Limits are "low..high", written as values of the row are. */

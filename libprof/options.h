@@ -15,6 +15,7 @@ enum option_type {
 	OPTION_TYPE_YESNO,
 	OPTION_TYPE_NUMBER,
 	OPTION_TYPE_TIME, /* ns; text needs ns, us, ms, s, m, h */
+	OPTION_TYPE_PERCENT, /* millionths; text needs %, but for 0 */
 	OPTION_TYPE_SIZE, /* bytes; text needs a unit: k, M, G (powers of 1024), or B */
 	OPTION_TYPE_CHOICE, /* index into limits "a|b|c" */
 	OPTION_TYPE_LIST, /* comma separated words of limits; "none" is the empty list; bit mask by row */

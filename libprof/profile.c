@@ -1,23 +1,29 @@
 /*
  * profile.c - the fold, from outside: begin, add, finish, look up.
  *
- *   profile_new --(profile_add_*)--> maker (profile_take.c) --profile_finish--> sorted, read-only
+ *   profile_new --(profile_add_*)--> maker (profile_take.c) --profile_finish--> sorted, scaled, read-only
  *
  * The maker holds all that only adding needs, and goes at the end.
  */
 #include "profile.h"
 
+#include "estimate.h"
 #include "heap.h"
+#include "log.h"
 #include "profile_take.h"
 #include "sort.h"
 
 #include <string.h>
 
+#define NOTE_KEY_BYTES 128
+
 static errmsg added(struct profile *profile, errmsg error, bool is_cut);
 static errmsg sum_losses(struct profile *profile);
 static void sum_loss(struct profile *profile, struct intern *reasons,
 		     const struct process_loss *loss);
+static void scale_samples(struct profile *profile);
 static int compare_samples(const void *a, const void *b);
+static int compare_errors(const void *a, const void *b);
 static void free_maker(struct profile_maker *maker);
 
 static const char no_memory[] = "no memory";
@@ -51,6 +57,7 @@ void profile_free(struct profile *profile)
 	heap_free(profile->mappings);
 	heap_free(profile->metrics);
 	heap_free(profile->samples);
+	heap_free(profile->errors);
 	heap_free(profile->notes);
 	heap_free(profile->losses);
 	heap_free(profile);
@@ -78,9 +85,13 @@ errmsg profile_finish(struct profile *profile)
 	struct profile_maker *maker = profile->maker;
 	errmsg error = maker->error ? maker->error : sum_losses(profile);
 
-	if (!error && !sort_items(profile->samples, profile->sample_count,
-				  sizeof(*profile->samples), compare_samples))
+	if (!error && (!sort_items(profile->samples, profile->sample_count,
+				   sizeof(*profile->samples), compare_samples) ||
+		       !sort_items(profile->errors, profile->error_count, sizeof(*profile->errors),
+				   compare_errors)))
 		error = no_memory;
+	if (!error)
+		scale_samples(profile);
 	free_maker(maker);
 	profile->maker = NULL;
 	return error;
@@ -103,6 +114,15 @@ const char *profile_note_value(const struct profile *profile, uint32_t process, 
 			return profile_string(profile, note->value);
 	}
 	return "";
+}
+
+const char *profile_collector_note(const struct profile *profile, uint32_t process,
+				   const char *what, uint32_t collector)
+{
+	char key[NOTE_KEY_BYTES];
+
+	log_format(key, sizeof(key), "%s.%s", what, profile_string(profile, collector));
+	return profile_note_value(profile, process, key);
 }
 
 static errmsg added(struct profile *profile, errmsg error, bool is_cut)
@@ -141,6 +161,34 @@ static void sum_loss(struct profile *profile, struct intern *reasons,
 	sum->count = loss->count > INT64_MAX - sum->count ? INT64_MAX : sum->count + loss->count;
 }
 
+/* Samples are sorted: those of one metric and process follow each other. */
+static void scale_samples(struct profile *profile)
+{
+	uint32_t metric = UINT32_MAX, process = 0;
+	double scale = 1;
+
+	for (size_t i = 0; i < profile->sample_count; i++) {
+		struct profile_sample *sample = &profile->samples[i];
+		uint32_t of = profile->threads[sample->thread].process;
+
+		if (sample->metric != metric || of != process)
+			scale = profile_scale(profile, of, sample->metric);
+		metric = sample->metric;
+		process = of;
+		sample->value = estimate_whole(sample->value, scale);
+	}
+}
+
+double profile_scale(const struct profile *profile, uint32_t process, uint32_t metric)
+{
+	char key[NOTE_KEY_BYTES];
+
+	log_format(key, sizeof(key), "scale.%s.%s",
+		   profile_string(profile, profile->metrics[metric].collector),
+		   profile_string(profile, profile->metrics[metric].name));
+	return estimate_scale(profile_note_value(profile, process, key));
+}
+
 /* Threads are numbered process by process, so this is also the order of processes. */
 static int compare_samples(const void *a, const void *b)
 {
@@ -152,6 +200,21 @@ static int compare_samples(const void *a, const void *b)
 		return left->thread < right->thread ? -1 : 1;
 	if (left->node != right->node)
 		return left->node < right->node ? -1 : 1;
+	if (left->duration != right->duration)
+		return left->duration < right->duration ? -1 : 1;
+	return 0;
+}
+
+static int compare_errors(const void *a, const void *b)
+{
+	const struct profile_error *left = a, *right = b;
+
+	if (left->metric != right->metric)
+		return left->metric < right->metric ? -1 : 1;
+	if (left->function != right->function)
+		return left->function < right->function ? -1 : 1;
+	if (left->process != right->process)
+		return left->process < right->process ? -1 : 1;
 	return 0;
 }
 
@@ -170,6 +233,8 @@ static void free_maker(struct profile_maker *maker)
 	heap_free(maker->frame_map.ids);
 	heap_free(maker->node_map.ids);
 	heap_free(maker->metric_map.ids);
+	pairs_release(&maker->observed);
+	heap_free(maker->estimates);
 	heap_free(maker->losses);
 	heap_free(maker->slots);
 	heap_free(maker);

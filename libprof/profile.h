@@ -1,8 +1,11 @@
 /*
- * profile.h - the fold: one or more recordings, summed by (metric, process, thread, stack).
+ * profile.h - the fold: one or more recordings, summed by (metric, process, thread, stack, duration).
  *
  * Read-only to exporters.  Strings are in one table (UTF-8, hostile bytes already replaced by U+FFFD),
  * ids are dense from 1, nodes come after their parents.  A measurement is all metrics of one collector.
+ *
+ * What was only observed in windows is an estimate of the whole: values are multiplied by their metric's
+ * scale, and `errors` says how far they may be off.
  */
 #ifndef PROFILE_H
 #define PROFILE_H
@@ -41,10 +44,16 @@ struct profile_mapping {
 struct profile_metric {
 	uint32_t collector, name, unit, count_name; /* strings; count_name 0: none */
 };
-/* Sum of all samples of one stack in one thread for one metric. */
+/* Sum of all samples of one stack and class of durations in one thread for one metric. */
 struct profile_sample {
 	uint32_t metric, thread, node; /* metric and thread are indexes from 0 */
-	uint64_t count, value;
+	uint32_t duration; /* as in recording_sample */
+	uint64_t count, value; /* count: of samples that were recorded; value: scaled */
+};
+/* Standard error of the sum of the values of all samples whose innermost function this is. */
+struct profile_error {
+	uint32_t metric, process, function; /* metric and process are indexes from 0 */
+	double error; /* above 0, finite, in the unit of the metric */
 };
 struct profile_note {
 	uint32_t process; /* index from 0 */
@@ -65,11 +74,12 @@ struct profile {
 	struct profile_thread *threads;
 	struct profile_mapping *mappings;
 	struct profile_metric *metrics;
-	struct profile_sample *samples; /* sorted by metric, process, thread, node */
+	struct profile_sample *samples; /* sorted by metric, process, thread, node, duration */
+	struct profile_error *errors; /* sorted by metric, function, process */
 	struct profile_note *notes;
 	struct profile_loss *losses;
 	size_t function_count, frame_count, node_count, process_count, thread_count, mapping_count,
-		metric_count, sample_count, note_count, loss_count;
+		metric_count, sample_count, error_count, note_count, loss_count;
 	bool cut; /* a recording ended in a torn tail */
 	struct profile_maker *maker; /* of profile.c while recordings are added */
 };
@@ -86,5 +96,11 @@ errmsg profile_finish(struct profile *profile);
 const char *profile_string(const struct profile *profile, uint32_t id);
 /* Value of a note of a process, "" if there is none. drainer, tool */
 const char *profile_note_value(const struct profile *profile, uint32_t process, const char *key);
+/* What each counted unit of a metric stands for: the process's note scale.<collector>.<metric>; 1 where there is
+   none. drainer, tool */
+double profile_scale(const struct profile *profile, uint32_t process, uint32_t metric);
+/* The same for the note `<what>.<collector>`; collector is a string. drainer, tool */
+const char *profile_collector_note(const struct profile *profile, uint32_t process,
+				   const char *what, uint32_t collector);
 
 #endif

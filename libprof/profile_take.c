@@ -4,12 +4,14 @@
  *   recording's id --(maker's map, per epoch)--> profile's id --(intern by content)--> one row
  *
  * Functions, frames and nodes that are equal are one, across epochs and recordings.  Samples are summed
- * in a hash table keyed (metric, thread, node), whose slots point into the array that exporters
- * read.  The first failure latches in the maker and ends the profile.
+ * in a hash table keyed (metric, thread, node, duration), whose slots point into the array that exporters
+ * read; beside it by window, for the errors of those metrics that turn out to have windows.  The first
+ * failure latches in the maker and ends the profile.
  */
 #include "profile_take.h"
 
 #include "heap.h"
+#include "text.h"
 #include "utf8.h"
 
 #include <string.h>
@@ -42,6 +44,10 @@ static void take_sample(void *self, const struct recording_sample *sample);
 static void take_note(void *self, const char *key, const char *value);
 static void take_loss(void *self, const char *reason, const char *help, uint64_t count);
 static void take_flushed(void *self, uint64_t time_ns);
+static void observe(struct profile_maker *maker, const struct profile_sample *key,
+		    const struct recording_sample *sample);
+static void take_errors(struct profile_maker *maker);
+static void take_error(struct profile_maker *maker, uint32_t id);
 static uint32_t find_metric(struct profile_maker *maker, const struct recording_metric *row);
 static uint32_t find_thread(struct profile_maker *maker, uint32_t id);
 static struct profile_sample *find_sample(struct profile_maker *maker,
@@ -81,6 +87,7 @@ static const char no_memory[] = "no memory";
 void profile_take_end(struct profile_maker *maker)
 {
 	take_epoch(maker);
+	take_errors(maker);
 	maker->metric_map.count = 0;
 	maker->last_thread_id = 0;
 }
@@ -263,12 +270,15 @@ static void take_sample(void *self, const struct recording_sample *sample)
 		.metric = maker->metric_map.ids[sample->metric],
 		.thread = maker->last_thread,
 		.node = sample->node ? maker->node_map.ids[sample->node - 1] : 0,
+		.duration = sample->duration,
 	};
 	sum = find_sample(maker, &key);
 	if (!sum)
 		return;
 	sum->count++;
 	sum->value = add_up(sum->value, sample->value);
+	if (key.node != 0)
+		observe(maker, &key, sample);
 }
 
 static void take_note(void *self, const char *key, const char *value)
@@ -320,6 +330,55 @@ static void take_flushed(void *self, uint64_t time_ns)
 		process->end_monotonic_ns = time_ns;
 }
 
+/* Whether the collector has windows is known only at the end: notes come last. */
+static void observe(struct profile_maker *maker, const struct profile_sample *key,
+		    const struct recording_sample *sample)
+{
+	const struct profile *profile = maker->profile;
+	uint32_t frame = profile->nodes[key->node - 1].frame, id;
+
+	if (put_pair(maker, &maker->observed, key->metric, profile->frames[frame - 1].function,
+		     &id)) {
+		if (!GROW(maker->estimates, maker->estimate_capacity, id - 1)) {
+			fail(maker, no_memory);
+			return;
+		}
+		maker->estimates[id - 1] = (struct estimate){ 0 };
+	}
+	if (!maker->error)
+		estimate_add(&maker->estimates[id - 1], sample->time_ns, sample->value);
+}
+
+static void take_errors(struct profile_maker *maker)
+{
+	for (uint32_t id = 1; id <= maker->observed.count && !maker->error; id++)
+		take_error(maker, id);
+	pairs_release(&maker->observed);
+}
+
+static void take_error(struct profile_maker *maker, uint32_t id)
+{
+	struct profile *profile = maker->profile;
+	const struct pair *key = &maker->observed.rows[id - 1];
+	uint32_t collector = profile->metrics[key->a].collector;
+	const char *windows = profile_collector_note(profile, maker->process, "windows", collector);
+	struct text_quantity count;
+	double error;
+
+	if (!text_quantity(windows, &count) || count.whole == 0)
+		return;
+	error = estimate_error(&maker->estimates[id - 1], count.whole,
+			       profile_scale(profile, maker->process, key->a));
+	if (!(error > 0))
+		return;
+	if (!GROW(profile->errors, maker->error_capacity, profile->error_count)) {
+		fail(maker, no_memory);
+		return;
+	}
+	profile->errors[profile->error_count++] =
+		(struct profile_error){ key->a, maker->process, key->b, error };
+}
+
 /* Index of the metric of this name, made if there is none. */
 static uint32_t find_metric(struct profile_maker *maker, const struct recording_metric *row)
 {
@@ -360,7 +419,7 @@ static uint32_t find_thread(struct profile_maker *maker, uint32_t id)
 	return maker->error ? 0 : row_id - 1;
 }
 
-/* The sum for these three, made if there is none; NULL: no memory. */
+/* The sum for these four, made if there is none; NULL: no memory. */
 static struct profile_sample *find_sample(struct profile_maker *maker,
 					  const struct profile_sample *key)
 {
@@ -374,7 +433,7 @@ static struct profile_sample *find_sample(struct profile_maker *maker,
 		struct profile_sample *sample = &profile->samples[maker->slots[i] - 1];
 
 		if (sample->node == key->node && sample->thread == key->thread &&
-		    sample->metric == key->metric)
+		    sample->metric == key->metric && sample->duration == key->duration)
 			return sample;
 	}
 	if (!GROW(profile->samples, maker->sample_capacity, profile->sample_count)) {
@@ -390,7 +449,8 @@ static uint64_t hash_sample(const struct profile_sample *sample)
 {
 	uint64_t hash = (uint64_t)sample->thread << 32 | sample->node;
 
-	hash = (hash ^ (uint64_t)sample->metric << 56) * 0x9e3779b97f4a7c15u;
+	hash ^= ((uint64_t)sample->metric << 8 | sample->duration) * 0xff51afd7ed558ccdu;
+	hash *= 0x9e3779b97f4a7c15u;
 	return hash ^ hash >> 32;
 }
 

@@ -4,6 +4,7 @@
 #ifndef PROFILE_TAKE_H
 #define PROFILE_TAKE_H
 
+#include "estimate.h"
 #include "pairs.h"
 #include "profile.h"
 #include "wire.h"
@@ -39,6 +40,9 @@ struct profile_maker {
 	struct id_map function_map, frame_map, node_map; /* of its epoch */
 	struct id_map metric_map; /* by row + 1 */
 	uint32_t last_thread_id, last_thread;
+	struct pairs observed; /* (metric, innermost function) */
+	struct estimate *estimates; /* by its id - 1 */
+	size_t estimate_capacity, error_capacity;
 
 	struct process_loss *losses;
 	size_t loss_count, loss_capacity;

@@ -25,6 +25,7 @@
 
 #define RECORDING_SUFFIX ".monprof"
 #define RECORDING_DEPTH_MAX 16384 /* nodes of one stack */
+#define RECORDING_DURATION_MAX 63 /* classes of a sample's duration */
 
 enum recording_function_kind {
 	RECORDING_PYTHON,
@@ -62,6 +63,8 @@ struct recording_sample {
 	uint32_t node; /* stack, 0: empty */
 	uint64_t time_ns; /* CLOCK_MONOTONIC */
 	uint64_t value;
+	/* 0: none; k: each of the `value` counted calls took at least 2^(k-1) and under 2^k ns */
+	uint32_t duration;
 };
 
 /* What recording_create needs to know. */
@@ -90,7 +93,8 @@ uint32_t recording_put_frame(struct recording *recording, uint32_t function, uin
 uint32_t recording_put_node(struct recording *recording, uint32_t parent, uint32_t frame);
 uint32_t recording_epoch(const struct recording *recording);
 
-/* Append facts. A sample whose node is not of this epoch is lost and counted. drainer */
+/* Append facts. A sample whose node is not of this epoch is lost and counted. Samples of one window of
+   observation have its time and are put one after the other, thread by thread. drainer */
 void recording_put_sample(struct recording *recording, const struct recording_sample *sample);
 void recording_put_thread(struct recording *recording, const struct recording_thread *thread);
 void recording_put_mapping(struct recording *recording, const struct recording_mapping *mapping);

@@ -20,8 +20,9 @@
 #define RECORDING_BLOCK_BYTES 9 /* before the payload */
 #define RECORDING_CHECKSUM_BYTES 4
 
-/* Readers refuse another major version; a minor one may add types of blocks, which readers skip. */
-#define RECORDING_VERSION_MAJOR 1
+/* Readers refuse a major version above their own; a minor one may add types of blocks, which readers
+   skip.  2: a sample may have a duration. */
+#define RECORDING_VERSION_MAJOR 2
 #define RECORDING_VERSION_MINOR 0
 
 /* In this order a flush writes them, so that what is referred to comes first. */
@@ -46,6 +47,7 @@ enum recording_block {
 /* First byte of a sample: what differs from the sample before it and is therefore there. */
 #define RECORDING_SAMPLE_THREAD 1
 #define RECORDING_SAMPLE_METRIC 2
-#define RECORDING_SAMPLE_FLAGS 3
+#define RECORDING_SAMPLE_DURATION 4 /* what is not there is 0, whatever the sample before had */
+#define RECORDING_SAMPLE_FLAGS 7
 
 #endif

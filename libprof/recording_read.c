@@ -465,6 +465,9 @@ static void read_samples(struct reader *reader, struct wire_cursor *cursor)
 		sample.node = wire_get_u32(cursor, reader->node_count);
 		sample.time_ns += wire_unzigzag(wire_get_varint(cursor));
 		sample.value = wire_get_varint(cursor);
+		sample.duration = flags & RECORDING_SAMPLE_DURATION ?
+					  wire_get_u32(cursor, RECORDING_DURATION_MAX) :
+					  0;
 		if (flags > RECORDING_SAMPLE_FLAGS || sample.thread == 0 ||
 		    sample.metric >= reader->metric_count)
 			wire_fail(cursor);

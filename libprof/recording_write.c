@@ -13,21 +13,17 @@
 #include "recording.h"
 
 #include "heap.h"
-#include "options.h"
 #include "pairs.h"
+#include "recording_block.h"
 #include "recording_format.h"
 #include "recording_store.h"
 #include "wire.h"
 
 #include <string.h>
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
 #define TABLES_BYTES ((size_t)4 << 20)
 #define SAMPLES_BYTES ((size_t)256 << 10)
 #define KEPT_BYTES ((size_t)1 << 20)
-#define SETTING_BYTES 512
 
 enum {
 	METRIC_ROWS = 0
@@ -70,10 +66,6 @@ struct recording {
 	errmsg error; /* of a flush that nobody asked for */
 };
 
-static bool write_head(struct wire_buffer *to, const struct recording_head *head);
-static void put_head(struct wire_buffer *section, const struct recording_head *head);
-static void put_settings(struct wire_buffer *section);
-static void put_metrics(struct wire_buffer *section);
 static uint32_t put_string(struct recording *recording, const char *bytes, size_t size_bytes,
 			   bool *failed);
 static bool keep_depth(struct recording *recording, uint32_t parent);
@@ -86,9 +78,6 @@ static void seal_losses(struct recording *recording);
 static void begin_epoch(struct recording *recording);
 static void abandon(struct recording *recording);
 static void keep_facts(struct wire_buffer *out);
-static void put_text(struct wire_buffer *buffer, const char *text);
-static void put_bytes(struct wire_buffer *buffer, const char *bytes, size_t size_bytes);
-static void put_block(struct wire_buffer *out, unsigned type, const struct wire_buffer *payload);
 
 struct recording *recording_new(const struct recording_head *head)
 {
@@ -101,7 +90,7 @@ struct recording *recording_new(const struct recording_head *head)
 	recording->store.fd = -1;
 	recording->store.reopen = head->reopen;
 	recording->store.path = heap_strdup(head->path);
-	if (!recording->store.path || !write_head(&recording->store.head, head)) {
+	if (!recording->store.path || !recording_block_head(&recording->store.head, head)) {
 		recording_free(recording);
 		return NULL;
 	}
@@ -199,7 +188,7 @@ void recording_put_sample(struct recording *recording, const struct recording_sa
 
 	recording->samples++;
 	if (sample->node > recording->nodes.count || sample->thread == 0 ||
-	    sample->metric >= METRIC_ROWS) {
+	    sample->metric >= METRIC_ROWS || sample->duration > RECORDING_DURATION_MAX) {
 		recording->samples_lost++;
 		return;
 	}
@@ -230,7 +219,7 @@ void recording_put_thread(struct recording *recording, const struct recording_th
 		wire_clear(section);
 	wire_put_varint(section, thread->id);
 	wire_put_varint(section, thread->tid);
-	put_text(section, thread->name);
+	recording_block_text(section, thread->name);
 }
 
 void recording_put_mapping(struct recording *recording, const struct recording_mapping *mapping)
@@ -240,8 +229,8 @@ void recording_put_mapping(struct recording *recording, const struct recording_m
 	wire_put_varint(section, mapping->start);
 	wire_put_varint(section, mapping->end);
 	wire_put_varint(section, mapping->offset);
-	put_text(section, mapping->file);
-	put_text(section, mapping->build_id);
+	recording_block_text(section, mapping->file);
+	recording_block_text(section, mapping->build_id);
 }
 
 void recording_put_note(struct recording *recording, const char *key, const char *value)
@@ -302,72 +291,6 @@ uint64_t recording_samples(const struct recording *recording)
 	return recording->samples;
 }
 
-static bool write_head(struct wire_buffer *to, const struct recording_head *head)
-{
-	struct wire_buffer section = { 0 };
-
-	wire_put(to, RECORDING_MAGIC, RECORDING_MAGIC_BYTES);
-	wire_put_u32(to, RECORDING_VERSION_MAJOR << 16 | RECORDING_VERSION_MINOR);
-	put_head(&section, head);
-	put_block(to, RECORDING_BLOCK_HEAD, &section);
-	wire_clear(&section);
-	put_settings(&section);
-	put_block(to, RECORDING_BLOCK_SETTINGS, &section);
-	wire_clear(&section);
-	put_metrics(&section);
-	put_block(to, RECORDING_BLOCK_METRICS, &section);
-	wire_release(&section);
-	return !to->failed;
-}
-
-static void put_head(struct wire_buffer *section, const struct recording_head *head)
-{
-	wire_put_varint(section, head->session);
-	wire_put_varint(section, (uint64_t)head->pid);
-	wire_put_varint(section, (uint64_t)head->parent_pid);
-	wire_put_varint(section, head->start_realtime_ns);
-	wire_put_varint(section, head->start_monotonic_ns);
-	put_text(section, head->program);
-	put_text(section, head->python);
-	put_text(section, "libmonprof " PROF_VERSION);
-}
-
-static void put_settings(struct wire_buffer *section)
-{
-	for (unsigned id = 0; id < OPTION_COUNT; id++) {
-		const struct option *row = option_row((enum option_id)id);
-		const struct option_value *value = option_value((enum option_id)id);
-		char text[SETTING_BYTES];
-
-		const char *shown = row->preset;
-
-		if (value->given && row->type == OPTION_TYPE_TEXT)
-			shown = value->text;
-		else if (value->given &&
-			 option_print((enum option_id)id, value, text, sizeof(text)))
-			shown = text;
-		put_text(section, row->name);
-		put_text(section, shown);
-		put_text(section, row->preset);
-	}
-}
-
-static void put_metrics(struct wire_buffer *section)
-{
-	static const struct recording_metric rows[] = {
-#define METRIC(collector, name, unit, count_name, help) { #collector, #name, unit, count_name },
-#include "../collectors/collectors.def"
-#undef METRIC
-	};
-
-	for (unsigned i = 0; i < PROF_COUNT(rows); i++) {
-		put_text(section, rows[i].collector);
-		put_text(section, rows[i].name);
-		put_text(section, rows[i].unit);
-		put_text(section, rows[i].count_name);
-	}
-}
-
 /* 0 is the empty string, and what a failure gives. */
 static uint32_t put_string(struct recording *recording, const char *bytes, size_t size_bytes,
 			   bool *failed)
@@ -381,7 +304,8 @@ static uint32_t put_string(struct recording *recording, const char *bytes, size_
 	if (id == 0)
 		*failed = true;
 	else if (fresh)
-		put_bytes(&recording->sections[RECORDING_BLOCK_STRINGS], bytes, size_bytes);
+		recording_block_bytes(&recording->sections[RECORDING_BLOCK_STRINGS], bytes,
+				      size_bytes);
 	return id;
 }
 
@@ -404,7 +328,7 @@ static void encode_sample(struct recording *recording, const struct recording_sa
 {
 	struct wire_buffer *section = &recording->sections[RECORDING_BLOCK_SAMPLES];
 	struct recording_sample *last = &recording->last;
-	uint8_t bytes[1 + 5 * WIRE_VARINT_BYTES];
+	uint8_t bytes[1 + 6 * WIRE_VARINT_BYTES];
 	size_t n = 1;
 
 	if (section->size == 0)
@@ -421,6 +345,10 @@ static void encode_sample(struct recording *recording, const struct recording_sa
 	n += wire_varint_write(bytes + n, sample->node);
 	n += wire_varint_write(bytes + n, wire_zigzag(sample->time_ns - last->time_ns));
 	n += wire_varint_write(bytes + n, sample->value);
+	if (sample->duration != 0) {
+		bytes[0] |= RECORDING_SAMPLE_DURATION;
+		n += wire_varint_write(bytes + n, sample->duration);
+	}
 	wire_put(section, bytes, n);
 	*last = *sample;
 }
@@ -471,15 +399,15 @@ static bool seal(struct recording *recording)
 	bool failed = false;
 
 	if (recording->epoch_owed)
-		put_block(&recording->out, RECORDING_BLOCK_EPOCH,
-			  &recording->sections[RECORDING_BLOCK_EPOCH]);
+		recording_block_put(&recording->out, RECORDING_BLOCK_EPOCH,
+				    &recording->sections[RECORDING_BLOCK_EPOCH]);
 	recording->epoch_owed = false;
 	for (unsigned type = 0; type < RECORDING_BLOCK_END; type++) {
 		struct wire_buffer *section = &recording->sections[type];
 
 		failed |= section->failed;
 		if (section->size > 0 && !section->failed)
-			put_block(&recording->out, type, section);
+			recording_block_put(&recording->out, type, section);
 		wire_clear(section);
 	}
 	return !failed && !recording->out.failed;
@@ -494,8 +422,8 @@ static void seal_notes(struct recording *recording)
 
 		if (!note->is_new)
 			continue;
-		put_text(section, note->key);
-		put_text(section, note->value);
+		recording_block_text(section, note->key);
+		recording_block_text(section, note->value);
 		note->is_new = false;
 	}
 }
@@ -514,8 +442,8 @@ static void seal_losses(struct recording *recording)
 	if (!recording->losses_new)
 		return;
 	for (unsigned i = 0; i < LOSS_COUNT; i++) {
-		put_text(section, rows[i].name);
-		put_text(section, rows[i].help);
+		recording_block_text(section, rows[i].name);
+		recording_block_text(section, rows[i].help);
 		wire_put_varint(section, recording->losses[i]);
 	}
 	recording->losses_new = false;
@@ -563,34 +491,4 @@ static void keep_facts(struct wire_buffer *out)
 	wire_clear(out);
 	if (kept <= KEPT_BYTES)
 		out->size = kept;
-}
-
-static void put_text(struct wire_buffer *buffer, const char *text)
-{
-	put_bytes(buffer, text, text ? strlen(text) : 0);
-}
-
-static void put_bytes(struct wire_buffer *buffer, const char *bytes, size_t size_bytes)
-{
-	wire_put_varint(buffer, size_bytes);
-	wire_put(buffer, bytes, size_bytes);
-	wire_put_u8(buffer, 0);
-}
-
-static void put_block(struct wire_buffer *out, unsigned type, const struct wire_buffer *payload)
-{
-	size_t start = out->size;
-
-	wire_put_u32(out, 0);
-	wire_put_u32(out, (uint32_t)payload->size);
-	wire_put_u8(out, (uint8_t)type);
-	wire_put(out, payload->bytes, payload->size);
-	out->failed |= payload->failed;
-	if (out->failed)
-		return;
-
-	const uint8_t *covered = out->bytes + start + RECORDING_CHECKSUM_BYTES;
-	uint32_t checksum = XXH32(covered, out->size - start - RECORDING_CHECKSUM_BYTES, 0);
-
-	wire_write_u32(out->bytes + start, checksum);
 }

@@ -23,25 +23,3 @@ const struct exporter registry_exporters[] = {
 #undef EXPORTER
 	{ NULL, NULL, NULL, NULL },
 };
-
-uint64_t registry_kernel_ns(uint32_t mask)
-{
-	uint64_t sum = 0;
-
-	for (unsigned row = 0; row < COLLECTOR_COUNT; row++) {
-		if (mask >> row & 1 && registry_collectors[row].hooks->kernel_ns)
-			sum += registry_collectors[row].hooks->kernel_ns();
-	}
-	return sum;
-}
-
-uint64_t registry_remainder(uint32_t mask, enum metric metric, uint64_t own_ns)
-{
-	uint64_t sum = 0;
-
-	for (unsigned row = 0; row < COLLECTOR_COUNT; row++) {
-		if (mask >> row & 1 && registry_collectors[row].hooks->remainder)
-			sum += registry_collectors[row].hooks->remainder(metric, own_ns);
-	}
-	return sum;
-}

@@ -17,8 +17,4 @@ extern const struct collector registry_collectors[];
 /* Rows of exporters.def, ended by a NULL name. any */
 extern const struct exporter registry_exporters[];
 
-/* Sums over the collectors of a mask (bit = row) of the hooks of these names. drainer */
-uint64_t registry_kernel_ns(uint32_t mask);
-uint64_t registry_remainder(uint32_t mask, enum metric metric, uint64_t own_ns);
-
 #endif

@@ -18,6 +18,7 @@
 #include "place.h"
 #include "python.h"
 #include "registry.h"
+#include "running.h"
 #include "symbol.h"
 
 #include <errno.h>
@@ -31,7 +32,7 @@
 
 /* SILENT: a forked child under MONPROF_CHILDREN=no. */
 enum session_state { NONE, STARTING, RUNNING, ENDING, OVER, OFF, SILENT };
-enum { PENDING_DRAINER = 1, PENDING_AUDIT = 2, PENDING_NAMES = 4 };
+enum { PENDING_DRAINER = 1, PENDING_AUDIT = 2, PENDING_NAMES = 4, PENDING_BURST = 8 };
 
 static struct {
 	_Atomic uint32_t state;
@@ -42,7 +43,6 @@ static struct {
 	bool is_forking_watched;
 	bool hears_events; /* there are sub-interpreters: the audit hook stays linked */
 	struct frames_place fork_call; /* of the last fork: where Python called it */
-	uint32_t collectors; /* mask of those that run */
 	uint64_t tick_cost_ns; /* of the kernel, for one delivered signal */
 } session;
 
@@ -53,6 +53,7 @@ static errmsg start_measuring(void);
 static errmsg start_collectors(void);
 static void calibrate(void);
 static errmsg begin(void);
+static void begin_main(void);
 static void adopt_main(void);
 static void ending(void);
 static bool end_begins(void);
@@ -65,23 +66,9 @@ static bool tick(const siginfo_t *info, void *context);
 static struct signals_thread *signals_self(void);
 static void thread_ending(struct thread *thread);
 static void last_words(struct thread *thread);
-static void drainer_begin(bool own_descriptors);
-static void drainer_end(void);
 static void drainer_pass(uint64_t time_ns);
 static void drainer_flush(uint64_t time_ns, collector_note *note);
-static void drainer_adopted(struct thread *thread);
-static void drainer_gone(struct thread *thread);
 static bool drainer_alone(void);
-static uint64_t drainer_remainder(enum metric metric, uint64_t own_ns);
-
-/* Each hook of each collector that runs, in order of rows. */
-#define EACH_HOOK(hook, ...)                                                                       \
-	do {                                                                                       \
-		for (unsigned row = 0; row < COLLECTOR_COUNT; row++) {                             \
-			if (session.collectors >> row & 1 && registry_collectors[row].hooks->hook) \
-				registry_collectors[row].hooks->hook(__VA_ARGS__);                 \
-		}                                                                                  \
-	} while (0)
 
 /* ---- the way in ---- */
 
@@ -175,13 +162,16 @@ static errmsg start_measuring(void)
 	if (!error)
 		error = signals_start((int)option_number(OPTION_SIGNAL), &hooks);
 	if (!error)
+		begin_main();
+	if (!error)
 		error = start_collectors();
 	return error;
 }
 
 static errmsg start_collectors(void)
 {
-	session.collectors = 0;
+	uint32_t mask = 0;
+
 	for (unsigned row = 0; row < COLLECTOR_COUNT; row++) {
 		const struct collector *collector = &registry_collectors[row];
 		errmsg error;
@@ -192,9 +182,10 @@ static errmsg start_collectors(void)
 		if (error)
 			log_line("%s: %s", collector->name, error);
 		else
-			session.collectors |= 1u << row;
+			mask |= 1u << row;
 	}
-	return session.collectors ? NULL : "nothing is measured (MONPROF_COLLECT)";
+	running_select(mask);
+	return mask ? NULL : "nothing is measured (MONPROF_COLLECT)";
 }
 
 /* The session proper, of this process: in the first one, and again in each child that goes on. */
@@ -204,14 +195,17 @@ static errmsg begin(void)
 		.flush_ns = option_number(OPTION_FLUSH),
 		.ring_bytes = place_ring_bytes(record_bytes((uint32_t)option_number(OPTION_DEPTH))),
 		.hooks = {
-			.begin = drainer_begin,
-			.end = drainer_end,
+			.begin = running_drainer_begin,
+			.end = running_drainer_end,
 			.pass = drainer_pass,
+			.write = running_write,
+			.due_ns = running_due_ns,
+			.holds_ns = running_holds_ns,
 			.flush = drainer_flush,
-			.adopted = drainer_adopted,
-			.gone = drainer_gone,
+			.adopted = running_thread_begin,
+			.gone = running_thread_gone,
 			.alone = drainer_alone,
-			.remainder = drainer_remainder,
+			.remainder = running_remainder,
 			.finish = place_export,
 		},
 	};
@@ -230,29 +224,34 @@ static errmsg begin(void)
 	adopt_main();
 	error = drain_begin(&drainer);
 	if (error) {
-		EACH_HOOK(stop);
+		running_stop();
 		last_words(thread_self());
 		threads_close();
 	}
 	return error;
 }
 
+/* In the table, so that collectors find their own in it; nothing is sampled yet. */
+static void begin_main(void)
+{
+	struct thread *thread = thread_self() ? NULL : thread_reserve();
+
+	if (thread)
+		thread_begin(thread);
+}
+
 static void adopt_main(void)
 {
 	struct thread *thread = thread_self();
 
-	if (!thread) {
-		thread = thread_reserve();
-		if (!thread)
-			return;
-		thread_begin(thread);
-	}
+	if (!thread)
+		return;
 	if (os_gettid() == os_getpid()) {
 		log_format(thread->python_name, sizeof(thread->python_name), "MainThread");
 		atomic_store(&thread->python_name_known, true);
 	}
 	signals_thread_begin(&thread->signals, signals_blocked());
-	EACH_HOOK(thread_begin, thread);
+	running_thread_begin(thread);
 	calibrate();
 }
 
@@ -329,7 +328,7 @@ static void end(uint64_t timeout_ns, bool may_start)
 
 static void stop_taking(void)
 {
-	EACH_HOOK(stop);
+	running_stop();
 	threads_close();
 	threads_quiet(QUIET_NS);
 }
@@ -390,7 +389,7 @@ static void child(void)
 	drain_after_fork();
 	threads_after_fork();
 	atomic_store(&record_gate.finalizing_tid, 0);
-	EACH_HOOK(after_fork);
+	running_after_fork();
 	if (begin() != NULL) {
 		signals_stop();
 		atomic_store(&session.state, OFF);
@@ -451,6 +450,8 @@ static int pending(void *unused)
 	}
 	if (what & PENDING_NAMES)
 		python_name_threads();
+	if (what & PENDING_BURST)
+		running_burst();
 	return 0;
 }
 
@@ -475,7 +476,7 @@ void session_thread_begin(struct thread *thread)
 {
 	thread_begin(thread);
 	signals_thread_begin(&thread->signals, thread->start_blocked);
-	EACH_HOOK(thread_begin, thread);
+	running_thread_begin(thread);
 }
 
 void session_thread_end(void)
@@ -501,7 +502,7 @@ static void last_words(struct thread *thread)
 {
 	if (!thread || !thread_enter())
 		return;
-	EACH_HOOK(thread_end, thread);
+	running_thread_end(thread);
 	thread_leave(thread);
 }
 
@@ -517,31 +518,20 @@ static bool tick(const siginfo_t *info, void *context)
 	/* Only its own thread ever finds itself there. */
 	if (info->si_code == SI_TKILL && thread_self() && session.calibrating == thread_self())
 		return true;
-	for (unsigned row = 0; row < COLLECTOR_COUNT; row++) {
-		if (session.collectors >> row & 1 && registry_collectors[row].hooks->tick &&
-		    registry_collectors[row].hooks->tick(info, context))
-			return true;
-	}
-	return false;
+	return running_tick(info, context);
 }
 
 /* ---- in the drainer ---- */
-
-static void drainer_begin(bool own_descriptors)
-{
-	EACH_HOOK(drainer_begin, own_descriptors);
-}
-
-static void drainer_end(void)
-{
-	EACH_HOOK(drainer_end);
-}
 
 static void drainer_pass(uint64_t time_ns)
 {
 	bool wanted = false;
 
-	EACH_HOOK(pass, time_ns);
+	running_pass(time_ns);
+	if (running_wants_burst() && atomic_load(&session.state) == RUNNING) {
+		ask_python(PENDING_BURST);
+		running_burst_asked();
+	}
 	/* Python names a thread some time after its birth, or never: we ask ever more rarely. */
 	for (struct thread *thread = thread_next(NULL); thread; thread = thread_next(thread)) {
 		uint32_t passes = ++thread->nameless_passes;
@@ -557,10 +547,9 @@ static void drainer_flush(uint64_t time_ns, collector_note *note)
 	static bool signal_given_up;
 	struct threads_sums sums;
 
-	EACH_HOOK(flush, time_ns, note);
+	running_flush(time_ns, note);
 	threads_sum(&sums);
-	place_note(note,
-		   sums.entries * session.tick_cost_ns + registry_kernel_ns(session.collectors));
+	place_note(note, sums.entries * session.tick_cost_ns + running_cost_ns());
 	if (atomic_load(&session.state) != RUNNING)
 		return;
 	if (!signal_given_up && !signals_check()) {
@@ -571,16 +560,6 @@ static void drainer_flush(uint64_t time_ns, collector_note *note)
 		ask_python(PENDING_AUDIT);
 }
 
-static void drainer_adopted(struct thread *thread)
-{
-	EACH_HOOK(thread_begin, thread);
-}
-
-static void drainer_gone(struct thread *thread)
-{
-	EACH_HOOK(thread_gone, thread);
-}
-
 /* The last thread was one that we had not met (thrd_create, clone): its end is the process's. */
 static bool drainer_alone(void)
 {
@@ -589,9 +568,4 @@ static bool drainer_alone(void)
 	stop_taking();
 	atomic_store(&session.state, OVER);
 	return true;
-}
-
-static uint64_t drainer_remainder(enum metric metric, uint64_t own_ns)
-{
-	return registry_remainder(session.collectors, metric, own_ns);
 }

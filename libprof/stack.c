@@ -12,6 +12,7 @@
  */
 #include "stack.h"
 
+#include "callee.h"
 #include "heap.h"
 #include "intern.h"
 #include "symbol.h"
@@ -51,6 +52,7 @@ static void sample_add(struct thread *thread, const struct record *record);
 static uint32_t put_frames(uint32_t node, const struct frame *frames, size_t depth,
 			   uint64_t time_ns, uint32_t *start);
 static struct placed frame_find(const struct frame *frame, uint64_t time_ns);
+static struct placed callee_place(uint32_t id);
 static struct placed marker_find(enum frame_marker marker);
 static struct placed place_new(const struct symbol *symbol, uintptr_t instruction);
 
@@ -82,6 +84,26 @@ void stack_add(struct thread *thread, const struct record *record)
 		start_renew(thread);
 	if (record->metric != RECORD_START)
 		sample_add(thread, record);
+}
+
+uint32_t stack_node(uint32_t parent, const struct frame *frame, uint64_t time_ns)
+{
+	struct placed placed;
+
+	cache_renew();
+	placed = frame_find(frame, time_ns);
+	return placed.frame ? recording_put_node(stacks.recording, parent, placed.frame) : 0;
+}
+
+uint32_t stack_epoch(void)
+{
+	return recording_epoch(stacks.recording);
+}
+
+void stack_sample(const struct recording_sample *sample)
+{
+	stacks.any = true;
+	recording_put_sample(stacks.recording, sample);
 }
 
 uint32_t stack_marker(enum frame_marker marker)
@@ -192,6 +214,8 @@ static struct placed frame_find(const struct frame *frame, uint64_t time_ns)
 	bool fresh;
 	uint32_t id;
 
+	if (frame->instruction == FRAME_CALLEE)
+		return callee_place((uint32_t)frame->code);
 	if (frame->code < FRAME_MARKER_END)
 		return marker_find((enum frame_marker)frame->code);
 	symbol = symbol_find(frame->code, time_ns);
@@ -212,6 +236,23 @@ static struct placed frame_find(const struct frame *frame, uint64_t time_ns)
 		return stacks.placed[id - 1];
 	placed = place_new(symbol, frame->instruction);
 	stacks.placed[id - 1] = placed;
+	return placed;
+}
+
+/* A C function: it has no file and no line. */
+static struct placed callee_place(uint32_t id)
+{
+	struct callee callee = { "", "[C]" };
+	struct recording_function function = { .kind = RECORDING_NATIVE };
+	struct placed placed = { 0 };
+
+	callee_name(id, &callee);
+	function.module = callee.module;
+	function.module_bytes = strlen(callee.module);
+	function.name = callee.name;
+	function.name_bytes = strlen(callee.name);
+	placed.frame = recording_put_frame(stacks.recording,
+					   recording_put_function(stacks.recording, &function), 0);
 	return placed;
 }
 

@@ -15,6 +15,12 @@
 void stack_begin(struct recording *recording);
 /* Understand one record of a thread and append it to the recording. drainer */
 void stack_add(struct thread *thread, const struct record *record);
+/* One frame more on the stack `parent` (0: none), as it was at time_ns; 0: no memory. Good for one epoch.
+   drainer */
+uint32_t stack_node(uint32_t parent, const struct frame *frame, uint64_t time_ns);
+uint32_t stack_epoch(void);
+/* Append a sample of such a stack. drainer */
+void stack_sample(const struct recording_sample *sample);
 /* The stack that is one marker; 0: no memory. drainer */
 uint32_t stack_marker(enum frame_marker marker);
 /* Has a sample been added since stack_begin? What threads used last is none. drainer */

@@ -52,6 +52,12 @@ static void take_sample(void *self, const struct pprof_sample *sample)
 			abort();
 	for (size_t i = 0; i < seen->types; i++)
 		seen->value += sample->values[i];
+	for (size_t i = 0; i < sample->label_count; i++) {
+		const struct pprof_label *label = &sample->labels[i];
+
+		seen->value += strlen(label->key) + strlen(label->text) + strlen(label->unit) +
+			       label->number;
+	}
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size_bytes)

@@ -2,7 +2,7 @@
  * fuzz_recording.c - any bytes as a recording, through the fold and out of every exporter.
  *
  * A checksum would stop nearly every input at its first block, so it is put right first, and a head and
- * a metric stand before it: what is fuzzed is what lies behind them.  Inputs that begin with an odd byte
+ * metrics with windows stand before it: what is fuzzed is what lies behind them.  Inputs that begin with an odd byte
  * are taken as they are.
  */
 #include "exporter.h"
@@ -14,9 +14,10 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-/* Five numbers and three texts; four texts. */
+/* Five numbers and three texts; four texts a row; key and value. */
 #define HEAD "\1\2\3\4\5\1x\0\1y\0\1z\0"
-#define METRIC_ROW "\3cpu\0\3cpu\0\2ns\0\1n\0"
+#define METRIC_ROWS "\3cpu\0\3cpu\0\2ns\0\1n\0\5calls\0\5calls\0\5count\0\0\0"
+#define NOTES "\15windows.calls\0\0013\0\21scale.calls.calls\0\0037.5\0"
 
 #define EXPORTER(name, suffix, help) extern const struct exporter_hooks name##_exporter;
 #include "../../exporters/exporters.def"
@@ -48,7 +49,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size_bytes)
 	wire_put(&file, RECORDING_MAGIC, RECORDING_MAGIC_BYTES);
 	wire_put_u32(&file, RECORDING_VERSION_MAJOR << 16 | RECORDING_VERSION_MINOR);
 	put_block(&file, RECORDING_BLOCK_HEAD, HEAD, sizeof(HEAD) - 1);
-	put_block(&file, RECORDING_BLOCK_METRICS, METRIC_ROW, sizeof(METRIC_ROW) - 1);
+	put_block(&file, RECORDING_BLOCK_METRICS, METRIC_ROWS, sizeof(METRIC_ROWS) - 1);
+	put_block(&file, RECORDING_BLOCK_NOTES, NOTES, sizeof(NOTES) - 1);
 	wire_put(&file, data, size_bytes);
 	fold(file.bytes, put_right(file.bytes, file.size));
 	wire_release(&file);
@@ -91,6 +93,13 @@ static void check_profile(const struct profile *profile)
 		need(profile->samples[i].thread < profile->thread_count);
 		need(profile->samples[i].metric < profile->metric_count);
 		need(profile->samples[i].value <= INT64_MAX);
+		need(profile->samples[i].duration <= RECORDING_DURATION_MAX);
+	}
+	for (size_t i = 0; i < profile->error_count; i++) {
+		need(profile->errors[i].function - 1 < profile->function_count);
+		need(profile->errors[i].process < profile->process_count);
+		need(profile->errors[i].metric < profile->metric_count);
+		need(profile->errors[i].error > 0 && profile->errors[i].error < 1e300);
 	}
 }
 
@@ -98,12 +107,12 @@ static void export_all(const struct profile *profile)
 {
 	struct exporter_settings settings = { .lines = true };
 
-	if (profile->metric_count == 0)
-		return;
-	for (size_t i = 0; i < PROF_COUNT(exporters); i++) {
-		struct sink *sink = sink_memory(exporters[i]->gzip);
+	for (size_t i = 0; i < PROF_COUNT(exporters) * profile->metric_count; i++) {
+		const struct exporter_hooks *hooks = exporters[i % PROF_COUNT(exporters)];
+		size_t metric = i / PROF_COUNT(exporters);
+		struct sink *sink = sink_memory(hooks->gzip);
 
-		exporters[i]->write(profile, profile->metrics[0].collector, &settings, sink);
+		hooks->write(profile, profile->metrics[metric].collector, &settings, sink);
 		need(sink_close(sink) == NULL);
 	}
 }

@@ -11,7 +11,7 @@ struct counts {
 	uint64_t heads, settings, metrics, epochs, functions, frames, nodes, threads, mappings,
 		samples, value, notes, losses, flushes;
 	uint64_t lost_disk;
-	uint32_t last_thread, last_metric, last_node;
+	uint32_t last_thread, last_metric, last_node, last_duration;
 	uint64_t last_ns, flushed_ns;
 	struct recording_summary summary;
 	char python[32], note[64], setting[64], thread_name[32], function[64];
@@ -109,6 +109,7 @@ static void on_sample(void *self, const struct recording_sample *sample)
 	counts->last_metric = sample->metric;
 	counts->last_node = sample->node;
 	counts->last_ns = sample->time_ns;
+	counts->last_duration = sample->duration;
 	cr_assert_leq(sample->node, counts->nodes);
 	cr_assert_lt(sample->metric, counts->metrics);
 	cr_assert_gt(sample->thread, 0);

@@ -9,6 +9,8 @@
 
 #include "exporter.h"
 
+#define DEBIAN_PPROF "/usr/lib/go-1.19/pkg/tool/linux_amd64/pprof"
+
 static const char *const hostile_names[] = {
 	"<module>",
 	"a;b 12",
@@ -54,7 +56,7 @@ static UNUSED struct profile *hostile_profile(uint64_t seed, struct filled *fill
 						   recording_put_frame(recording, function, 9));
 
 		recording_put_sample(recording,
-				     &(struct recording_sample){ 1, 0, node, START_NS, 1000 });
+				     &(struct recording_sample){ 1, 0, node, START_NS, 1000, 0 });
 		filled->count++;
 		filled->value += 1000;
 	}
@@ -66,21 +68,48 @@ static UNUSED struct profile *hostile_profile(uint64_t seed, struct filled *fill
 	return profile;
 }
 
-static UNUSED struct bytes export_to_memory(const struct exporter_hooks *hooks,
-					    const struct profile *profile, bool lines)
+static UNUSED struct bytes export_measurement(const struct exporter_hooks *hooks,
+					      const struct profile *profile, uint32_t measurement,
+					      bool lines)
 {
 	struct exporter_settings settings = { .lines = lines };
 	struct sink *sink = sink_memory(hooks->gzip);
 	struct bytes all;
 	const void *bytes;
 
-	hooks->write(profile, measurement_of(profile), &settings, sink);
+	hooks->write(profile, measurement, &settings, sink);
 	bytes = sink_bytes(sink, &all.size);
 	all.bytes = keep(malloc(all.size + 1));
 	memcpy(all.bytes, bytes, all.size);
 	all.bytes[all.size] = '\0';
 	cr_assert_null(sink_close(sink));
 	return all;
+}
+
+static UNUSED struct bytes export_to_memory(const struct exporter_hooks *hooks,
+					    const struct profile *profile, bool lines)
+{
+	return export_measurement(hooks, profile, measurement_of(profile), lines);
+}
+
+/* What pprof prints; the test is skipped where there is no pprof. */
+static UNUSED char *run_pprof(const char *arguments, struct bytes all)
+{
+	const char *pprof = getenv("PPROF");
+	char *path = in_scratch("p.pb.gz"), *output = in_scratch("output");
+	char command[2048];
+
+	if (!pprof || !*pprof)
+		pprof = DEBIAN_PPROF;
+	if (access(pprof, X_OK) != 0)
+		cr_skip_test("no pprof here: set PPROF");
+	spill(path, all.bytes, all.size);
+	setenv("HOME", scratch(), 1);
+	setenv("PPROF_TMPDIR", scratch(), 1);
+	snprintf(command, sizeof(command), "'%s' %s '%s' >'%s' 2>&1", pprof, arguments, path,
+		 output);
+	cr_assert_eq(system(command), 0, "%s: %s", command, (char *)slurp(output).bytes);
+	return (char *)slurp(output).bytes;
 }
 
 #endif

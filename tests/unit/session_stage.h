@@ -449,17 +449,6 @@ const struct collector registry_collectors[COLLECTOR_COUNT] = {
 	[COLLECTOR_cpu] = { "cpu", "", &collector },
 };
 
-uint64_t registry_kernel_ns(uint32_t mask)
-{
-	return mask;
-}
-
-uint64_t registry_remainder(uint32_t mask, enum metric metric, uint64_t own_ns)
-{
-	(void)mask, (void)metric;
-	return own_ns;
-}
-
 static UNUSED void set_up(void)
 {
 	py._PyEval_AddPendingCall = add_pending_call;

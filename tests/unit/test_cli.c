@@ -1,62 +1,7 @@
+#include "command.h"
 #include "exported.h"
 
 #include <errno.h>
-#include <sys/wait.h>
-
-/* What a run of build/monprof gave. */
-struct run {
-	int status;
-	char *out, *error;
-};
-
-/* The command under test: beside the directory of tests that this one is in. */
-static const char *monprof(void)
-{
-	static char path[4096];
-	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 32);
-
-	cr_assert_gt(n, 0);
-	path[n] = '\0';
-	for (unsigned i = 0; i < 3; i++)
-		*strrchr(path, '/') = '\0';
-	return strcat(path, "/monprof");
-}
-
-static struct run run(const char *arguments)
-{
-	char *out = in_scratch("stdout"), *error = in_scratch("stderr"), command[8192];
-	struct run run;
-	int status;
-
-	snprintf(command, sizeof(command), "cd '%s' && '%s' %s >'%s' 2>'%s'", scratch(), monprof(),
-		 arguments, out, error);
-	status = system(command);
-	cr_assert(WIFEXITED(status), "%s", command);
-	run.status = WEXITSTATUS(status);
-	run.out = (char *)slurp(out).bytes;
-	run.error = (char *)slurp(error).bytes;
-	return run;
-}
-
-/* A usage error: exit 2, nothing on stdout, the argument named on stderr. */
-static void check_usage(const char *arguments, const char *named)
-{
-	struct run got = run(arguments);
-
-	cr_assert_eq(got.status, 2, "%s: %d", arguments, got.status);
-	cr_assert_str_eq(got.out, "", "%s", arguments);
-	cr_assert_not_null(strstr(got.error, named), "%s: %s", arguments, got.error);
-}
-
-/* A failure: exit 1, the file and the reason named. */
-static void check_failure(const char *arguments, const char *file, const char *reason)
-{
-	struct run got = run(arguments);
-
-	cr_assert_eq(got.status, 1, "%s: %d", arguments, got.status);
-	cr_assert_not_null(strstr(got.error, file), "%s: %s", arguments, got.error);
-	cr_assert_not_null(strstr(got.error, reason), "%s: %s", arguments, got.error);
-}
 
 static struct filled record(const char *name, uint64_t session)
 {
@@ -267,10 +212,10 @@ Test(cli, report_counts_recursion_once, .fini = remove_scratch)
 
 	node = recording_put_node(recording, node, frame);
 	recording_put_sample(recording,
-			     &(struct recording_sample){ 1, 0, node, START_NS, 750000000 });
+			     &(struct recording_sample){ 1, 0, node, START_NS, 750000000, 0 });
 	node = recording_put_node(recording, node, other);
 	recording_put_sample(recording,
-			     &(struct recording_sample){ 1, 0, node, START_NS, 250000000 });
+			     &(struct recording_sample){ 1, 0, node, START_NS, 250000000, 0 });
 	flush_good(recording, START_NS);
 	recording_free(recording);
 	cr_assert_not_null(strstr(run("report r.monprof").out,

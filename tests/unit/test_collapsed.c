@@ -80,16 +80,16 @@ static struct profile *small_profile(void)
 		uint32_t node = recording_put_node(recording, root,
 						   recording_put_frame(recording, leaf, 12));
 
-		recording_put_sample(recording,
-				     &(struct recording_sample){ line, 0, node, START_NS, line });
+		recording_put_sample(recording, &(struct recording_sample){ line, 0, node, START_NS,
+									    line, 0 });
 	}
 	recording_put_sample(
 		recording,
 		&(struct recording_sample){
 			1, 0,
 			recording_put_node(recording, 0, recording_put_frame(recording, exit, 0)),
-			START_NS, 50 });
-	recording_put_sample(recording, &(struct recording_sample){ 1, 0, 0, START_NS, 60 });
+			START_NS, 50, 0 });
+	recording_put_sample(recording, &(struct recording_sample){ 1, 0, 0, START_NS, 60, 0 });
 	flush_good(recording, START_NS);
 	recording_free(recording);
 	cr_assert_null(profile_add_file(profile, path));

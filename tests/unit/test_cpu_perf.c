@@ -237,17 +237,17 @@ Test(cpu_perf, the_kernel_spends_by_the_perf_tick)
 
 	os.perf_step_ns = 1500;
 	perf = begin_perf(1000, AUTO);
-	cr_expect_eq(OWN->kernel_ns(), 0);
+	cr_expect_eq(OWN->cost_ns(), 0);
 	os.cpu_ns = 2 * MS;
 	for (unsigned i = 0; i < 3; i++)
 		cr_expect(perf_tick(perf), "a sample or not");
 	tick(3 * MS);
 	/* A third of the time, at a tick every 50 us. */
-	cr_expect_eq(OWN->kernel_ns(), 3 * (50000 * 500 / 1500));
+	cr_expect_eq(OWN->cost_ns(), 3 * (50000 * 500 / 1500));
 	OWN->thread_gone(thread);
-	cr_expect_eq(OWN->kernel_ns(), 3 * (50000 * 500 / 1500), "nor is it forgotten");
+	cr_expect_eq(OWN->cost_ns(), 3 * (50000 * 500 / 1500), "nor is it forgotten");
 	OWN->after_fork();
-	cr_expect_eq(OWN->kernel_ns(), 0);
+	cr_expect_eq(OWN->cost_ns(), 0);
 }
 
 Test(cpu_perf, a_perf_tick_that_cannot_be_measured_costs_nothing)
@@ -257,5 +257,5 @@ Test(cpu_perf, a_perf_tick_that_cannot_be_measured_costs_nothing)
 	os.perf_step_ns = 900;
 	perf = begin_perf(1000, AUTO);
 	cr_expect(perf_tick(perf));
-	cr_expect_eq(OWN->kernel_ns(), 0);
+	cr_expect_eq(OWN->cost_ns(), 0);
 }

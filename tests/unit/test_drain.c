@@ -394,3 +394,12 @@ Test(drain, alone_in_the_process_it_finishes_by_itself)
 	cr_assert(drain_park(LONG_NS));
 	cr_assert_eq(count_whole(path).value, 70 + 1000 + 500000);
 }
+
+Test(drain, what_was_in_no_ring_is_written_too)
+{
+	begin();
+	put(70);
+	atomic_store(&written_value, 30);
+	cr_assert(drain_flush(LONG_NS));
+	cr_expect_eq(count_whole(path).value, 70 + 30);
+}

@@ -3,6 +3,7 @@
  * out is either right or said to be wrong.
  */
 #include "exported.h"
+#include "windows.h"
 
 extern const struct exporter_hooks pprof_exporter, collapsed_exporter;
 
@@ -142,12 +143,38 @@ Test(no_memory, a_profile_is_whole_or_refused, .fini = remove_scratch)
 	recording_free(recording);
 }
 
-static void check_exporter(const struct exporter_hooks *hooks)
+Test(no_memory, errors_are_all_there_or_refused)
+{
+	struct bytes all =
+		windows_recording(1, windows_samples, PROF_COUNT(windows_samples), windows_notes);
+	unsigned n = 0;
+	bool failed;
+
+	do {
+		struct profile *profile;
+		errmsg error = "no memory";
+
+		fail_next(++n);
+		profile = profile_new();
+		if (profile)
+			error = profile_add_bytes(profile, all.bytes, all.size);
+		if (profile && !error)
+			error = profile_finish(profile);
+		failed = fail_next(0);
+		if (!error)
+			cr_assert_eq(profile->error_count, 6, "allocation %u", n);
+		else
+			cr_assert(failed, "refused without a reason: %s", error);
+		profile_free(profile);
+	} while (failed);
+	cr_assert_gt(n, 30);
+}
+
+static void check_exporter(const struct exporter_hooks *hooks, const struct profile *profile,
+			   uint32_t measurement)
 {
 	struct exporter_settings settings = { .lines = true };
-	struct filled filled;
-	struct profile *profile = hostile_profile(1, &filled);
-	struct bytes wanted = export_to_memory(hooks, profile, true);
+	struct bytes wanted = export_measurement(hooks, profile, measurement, true);
 	unsigned n = 0;
 	bool failed;
 
@@ -159,7 +186,7 @@ static void check_exporter(const struct exporter_hooks *hooks)
 		fail_next(++n);
 		sink = sink_memory(hooks->gzip);
 		if (sink) {
-			hooks->write(profile, measurement_of(profile), &settings, sink);
+			hooks->write(profile, measurement, &settings, sink);
 			bytes = sink_bytes(sink, &size);
 			failed = fail_next(0);
 			if (!sink_failed(sink)) {
@@ -173,15 +200,35 @@ static void check_exporter(const struct exporter_hooks *hooks)
 		}
 	} while (failed);
 	cr_assert_gt(n, 10);
+}
+
+static void check_hostile(const struct exporter_hooks *hooks)
+{
+	struct filled filled;
+	struct profile *profile = hostile_profile(1, &filled);
+
+	check_exporter(hooks, profile, measurement_of(profile));
+	profile_free(profile);
+}
+
+Test(no_memory, pprof_of_calls_is_whole_or_refused)
+{
+	struct bytes all =
+		windows_recording(1, windows_samples, PROF_COUNT(windows_samples), windows_notes);
+	struct profile *profile = profile_new();
+
+	cr_assert_null(profile_add_bytes(profile, all.bytes, all.size));
+	cr_assert_null(profile_finish(profile));
+	check_exporter(&pprof_exporter, profile, profile->metrics[WINDOWS_CALLS].collector);
 	profile_free(profile);
 }
 
 Test(no_memory, pprof_is_whole_or_refused, .fini = remove_scratch)
 {
-	check_exporter(&pprof_exporter);
+	check_hostile(&pprof_exporter);
 }
 
 Test(no_memory, collapsed_is_whole_or_refused, .fini = remove_scratch)
 {
-	check_exporter(&collapsed_exporter);
+	check_hostile(&collapsed_exporter);
 }

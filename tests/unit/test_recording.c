@@ -18,8 +18,9 @@ Test(recording, everything_comes_back, .fini = remove_scratch)
 	put_threads(recording);
 	recording_put_mapping(recording,
 			      &(struct recording_mapping){ 4096, 8192, 0, "/bin/x", "ab" });
-	recording_put_sample(recording, &(struct recording_sample){ 2, 0, node, START_NS + 5, 77 });
-	recording_put_sample(recording, &(struct recording_sample){ 3, 0, 0, START_NS + 2, 1 });
+	recording_put_sample(recording,
+			     &(struct recording_sample){ 2, 0, node, START_NS + 5, 77, 0 });
+	recording_put_sample(recording, &(struct recording_sample){ 3, 0, 0, START_NS + 2, 1, 0 });
 	recording_put_note(recording, "cpu.achieved_hz", "99");
 	recording_put_losses(recording, losses);
 	flush_good(recording, START_NS + 9);
@@ -48,6 +49,62 @@ Test(recording, everything_comes_back, .fini = remove_scratch)
 	cr_assert_eq(counts.losses, LOSS_COUNT);
 	cr_assert_eq(counts.flushed_ns, START_NS + 9);
 	cr_assert_eq(counts.nodes, 4);
+}
+
+/* The payload of the samples in a file that has one block of them. */
+static struct bytes find_samples(struct bytes all)
+{
+	size_t at = RECORDING_HEADER_BYTES;
+
+	while (at < all.size) {
+		struct wire_cursor length = wire_cursor(all.bytes + at + 4, 4);
+		size_t size = wire_get_fixed32(&length);
+
+		if (all.bytes[at + 8] == RECORDING_BLOCK_SAMPLES)
+			return (struct bytes){ all.bytes + at + RECORDING_BLOCK_BYTES, size };
+		at += RECORDING_BLOCK_BYTES + size;
+	}
+	return (struct bytes){ NULL, 0 };
+}
+
+Test(recording, a_duration_takes_room_only_where_there_is_one, .fini = remove_scratch)
+{
+	/* flags, thread, node, time, value; what is as before is left out */
+	static const uint8_t plain[] = { 1, 1, 0, 10, 3, 0, 0, 2, 4, 0, 0, 0, 5 };
+	static const uint8_t timed[] = { 1, 1, 0, 10, 3, 4, 0, 2, 4, 63, 0, 0, 0, 5 };
+
+	for (unsigned duration = 0; duration <= 63; duration += 63) {
+		char *path = in_scratch(duration ? "timed" : "plain");
+		struct recording_head head = make_head(path);
+		struct recording *recording = recording_new(&head);
+		struct bytes got;
+
+		recording_put_sample(recording, &(struct recording_sample){ 1, 0, 0, 5, 3, 0 });
+		recording_put_sample(recording,
+				     &(struct recording_sample){ 1, 0, 0, 6, 4, duration });
+		recording_put_sample(recording, &(struct recording_sample){ 1, 0, 0, 6, 5, 0 });
+		flush_good(recording, START_NS);
+		recording_free(recording);
+		got = find_samples(slurp(path));
+		cr_assert_eq(got.size, duration ? sizeof(timed) : sizeof(plain));
+		cr_assert_arr_eq(got.bytes, duration ? timed : plain, got.size);
+		cr_assert_eq(count_whole(path).value, 12);
+	}
+}
+
+Test(recording, a_duration_of_no_class_is_lost, .fini = remove_scratch)
+{
+	char *path = in_scratch("r");
+	struct recording_head head = make_head(path);
+	struct recording *recording = recording_new(&head);
+	uint64_t lost = 0;
+
+	recording_put_sample(recording, &(struct recording_sample){ 1, 0, 0, START_NS, 1, 64 });
+	recording_put_sample(recording, &(struct recording_sample){ 1, 0, 0, START_NS, 1, 63 });
+	cr_assert_null(recording_flush(recording, START_NS, &lost));
+	cr_assert_eq(lost, 1);
+	cr_assert_eq(count_whole(path).last_duration, 63);
+	recording_free(recording);
 }
 
 Test(recording, nothing_is_created_before_there_is_a_sample, .fini = remove_scratch)
@@ -80,7 +137,8 @@ Test(recording, a_sample_costs_less_than_sixteen_bytes, .fini = remove_scratch)
 
 	for (unsigned i = 0; i < 500; i++)
 		nodes[i] = put_stack(recording, i, 25);
-	recording_put_sample(recording, &(struct recording_sample){ 1, 0, nodes[0], START_NS, 1 });
+	recording_put_sample(recording,
+			     &(struct recording_sample){ 1, 0, nodes[0], START_NS, 1, 0 });
 	flush_good(recording, START_NS);
 	before = slurp(path);
 	for (unsigned i = 0; i < 10000; i++)
@@ -88,7 +146,7 @@ Test(recording, a_sample_costs_less_than_sixteen_bytes, .fini = remove_scratch)
 				     &(struct recording_sample){
 					     1 + i / 25 % 4, 0, nodes[i * 7 % 500],
 					     START_NS + i % 25 * 10000000u + i / 100 * 250000000u,
-					     10000000 + i });
+					     10000000 + i, 0 });
 	flush_good(recording, START_NS);
 	after = slurp(path);
 	cr_assert_lt((after.size - before.size) / 10000.0, 16.0);
@@ -107,10 +165,10 @@ Test(recording, rows_are_sent_once, .fini = remove_scratch)
 	cr_assert_eq(recording_put_frame(recording, function, 5),
 		     recording_put_frame(recording, function, 5));
 	recording_put_note(recording, "k", "v");
-	recording_put_sample(recording, &(struct recording_sample){ 1, 0, 0, START_NS, 1 });
+	recording_put_sample(recording, &(struct recording_sample){ 1, 0, 0, START_NS, 1, 0 });
 	flush_good(recording, START_NS);
 	recording_put_note(recording, "k", "v");
-	recording_put_sample(recording, &(struct recording_sample){ 1, 0, 0, START_NS, 1 });
+	recording_put_sample(recording, &(struct recording_sample){ 1, 0, 0, START_NS, 1, 0 });
 	flush_good(recording, START_NS);
 	cr_assert_eq(count_whole(path).notes, 1);
 	cr_assert_eq(count_whole(path).functions, 2);
@@ -128,9 +186,9 @@ Test(recording, ids_that_were_never_given_are_refused, .fini = remove_scratch)
 	cr_assert_eq(recording_put_frame(recording, 1, 1), 0);
 	cr_assert_eq(recording_put_node(recording, 0, 1), 0);
 	cr_assert_eq(recording_put_node(recording, 5, 0), 0);
-	recording_put_sample(recording, &(struct recording_sample){ 1, 0, 9, START_NS, 1 });
-	recording_put_sample(recording, &(struct recording_sample){ 1, 999, 0, START_NS, 1 });
-	recording_put_sample(recording, &(struct recording_sample){ 0, 0, 0, START_NS, 1 });
+	recording_put_sample(recording, &(struct recording_sample){ 1, 0, 9, START_NS, 1, 0 });
+	recording_put_sample(recording, &(struct recording_sample){ 1, 999, 0, START_NS, 1, 0 });
+	recording_put_sample(recording, &(struct recording_sample){ 0, 0, 0, START_NS, 1, 0 });
 	cr_assert_null(recording_flush(recording, START_NS, &lost));
 	cr_assert_eq(lost, 3);
 	cr_assert_not(recording_created(recording));
@@ -150,7 +208,7 @@ Test(recording, stacks_have_a_greatest_depth, .fini = remove_scratch)
 		depth++;
 	}
 	cr_assert_eq(depth, RECORDING_DEPTH_MAX);
-	recording_put_sample(recording, &(struct recording_sample){ 1, 0, node, START_NS, 1 });
+	recording_put_sample(recording, &(struct recording_sample){ 1, 0, node, START_NS, 1, 0 });
 	flush_good(recording, START_NS);
 	cr_assert_eq(count_whole(path).nodes, RECORDING_DEPTH_MAX);
 	recording_free(recording);
@@ -173,7 +231,7 @@ Test(recording, full_tables_begin_a_new_epoch, .fini = remove_scratch)
 
 		cr_assert_neq(node, 0);
 		recording_put_sample(recording,
-				     &(struct recording_sample){ 1, 0, node, START_NS + i, i });
+				     &(struct recording_sample){ 1, 0, node, START_NS + i, i, 0 });
 		value += i;
 	}
 	flush_good(recording, START_NS);
@@ -193,7 +251,7 @@ Test(recording, many_samples_are_written_before_the_flush, .fini = remove_scratc
 	for (unsigned i = 0; i < 100000; i++)
 		recording_put_sample(recording,
 				     &(struct recording_sample){ 1, 0, 0, START_NS + i * 1000000u,
-								 1000000 + i });
+								 1000000 + i, 0 });
 	cr_assert(recording_created(recording));
 	cr_assert_gt(count_whole(path).samples, 50000);
 	flush_good(recording, START_NS);

@@ -174,8 +174,12 @@ Test(recording_read, ids_out_of_bounds_end_the_reading)
 	check_refused(RECORDING_BLOCK_SAMPLES, &payload, "metric 1 of 1");
 	RAW(&payload, 0, 1, 0, 0);
 	check_refused(RECORDING_BLOCK_SAMPLES, &payload, "no thread");
-	RAW(&payload, 5, 1, 1, 0, 0);
+	RAW(&payload, 9, 1, 1, 0, 0);
 	check_refused(RECORDING_BLOCK_SAMPLES, &payload, "unknown flag");
+	RAW(&payload, 5, 1, 1, 0, 0);
+	check_refused(RECORDING_BLOCK_SAMPLES, &payload, "a duration that is not there");
+	RAW(&payload, 5, 1, 1, 0, 0, RECORDING_DURATION_MAX + 1);
+	check_refused(RECORDING_BLOCK_SAMPLES, &payload, "a duration that no class is for");
 	RAW(&payload, 1, 1, 1, 0);
 	check_refused(RECORDING_BLOCK_SAMPLES, &payload, "cut in the middle");
 	RAW(&payload, 1u << 30);
@@ -204,6 +208,32 @@ Test(recording_read, a_thread_that_nobody_announced_is_announced)
 	cr_assert_eq(counts.samples, 2);
 	cr_assert_eq(counts.threads, 1);
 	cr_assert_eq(counts.tid, 0);
+	wire_release(&file);
+	wire_release(&payload);
+}
+
+Test(recording_read, a_duration_is_that_of_one_sample)
+{
+	struct wire_buffer file = { 0 }, payload = { 0 };
+	struct counts counts;
+	size_t good;
+
+	/* The format of the version before is this one without durations. */
+	raw_begin(&file, 1 << 16);
+	raw_head(&file, 5);
+	for (unsigned i = 0; i < 4; i++)
+		raw_text(&payload, "cpu");
+	raw_block(&file, RECORDING_BLOCK_METRICS, &payload);
+	RAW(&payload, 1 | 4, 6, 0, 0, 1, RECORDING_DURATION_MAX);
+	raw_block(&file, RECORDING_BLOCK_SAMPLES, &payload);
+	cr_assert_null(count(file.bytes, file.size, &counts, &good));
+	cr_assert_eq(counts.last_duration, RECORDING_DURATION_MAX);
+	RAW(&payload, 1 | 4, 6, 0, 0, 1, 7, 0, 0, 0, 1);
+	raw_block(&file, RECORDING_BLOCK_SAMPLES, &payload);
+	cr_assert_null(count(file.bytes, file.size, &counts, &good));
+	cr_assert_eq(good, file.size);
+	cr_assert_eq(counts.samples, 3);
+	cr_assert_eq(counts.last_duration, 0, "a sample without one has none");
 	wire_release(&file);
 	wire_release(&payload);
 }

@@ -237,7 +237,7 @@ Test(stack, markers_are_frames_without_a_line)
 
 Test(stack, a_marker_is_a_stack_of_its_own)
 {
-	struct recording_sample sample = { 3, METRIC_cpu_cpu, 0, START_NS, 5 };
+	struct recording_sample sample = { 3, METRIC_cpu_cpu, 0, START_NS, 5, 0 };
 
 	sample.node = stack_marker(FRAME_THREAD_EXIT);
 	cr_assert_eq(stack_marker(FRAME_THREAD_EXIT), sample.node);

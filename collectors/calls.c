@@ -1,0 +1,406 @@
+/*
+ * calls.c - how often every function is called, by whom, and for how long: sys.monitoring's call events
+ * (PEP 669), on for short windows at random moments, or always.
+ *
+ *   time ---[   ]-----------[   ]---------[   ]---------------------[   ]--->
+ *           window          window         exponentially spaced
+ *
+ * A window begins when the drainer asks for it, not when a thread that runs Python switches the events on a
+ * moment later: in between no thread passed a call.  It ends when its length is over, not at the event that
+ * finds that out.  So long C calls and idle time count as observed, and a window in which nothing ran is a
+ * window without events.  Where it ends is set before it begins; only a flood of events cuts it short, and its
+ * counts are then multiplied by planned over actual length.
+ *
+ * Totals are sums over windows times a factor that the recording gets: for calls the CPU time that the program
+ * used in all over what it used in windows (scale.calls.calls), for time all time over the planned length of
+ * windows (scale.calls.time).  What events themselves cost is taken off on both sides.
+ */
+#include "calls.h"
+
+#define NS_PER_S UINT64_C(1000000000)
+#define PPM 1000000
+#define RANDOM_END 9007199254740992.0 /* 2^53: of random_next */
+#define TREES_SPARE 4
+#define LATE_NS \
+	UINT64_C(20000000) /* a window that nobody has closed by then is closed by a pending call */
+/* CPython 3.13+ allows 16.7 million changes of events in an interpreter's life; two a window. */
+#define WINDOWS_PER_S_MOST 100
+#define CHANGES_FREE UINT64_C(1000000)
+#define GAP_LATER_NS (NS_PER_S / 2) /* times the millions that are gone */
+
+struct calls_plan calls_plan;
+
+static errmsg calls_start(void);
+static void calls_drainer_begin(bool own_descriptors);
+static void calls_drainer_end(void);
+static void calls_thread_begin(struct thread *thread);
+static void calls_thread_gone(struct thread *thread);
+static void calls_pass(uint64_t time_ns);
+static uint64_t calls_due_ns(void);
+static uint64_t calls_holds_ns(void);
+static bool calls_wants_burst(void);
+static void calls_burst_asked(void);
+static void calls_burst(void);
+static void calls_flush(uint64_t time_ns, collector_note *note);
+static uint64_t calls_cost_ns(void);
+static void note_scale(collector_note *note, const char *key, double scale);
+static void calls_stop(void);
+static void calls_after_fork(void);
+
+const struct collector_hooks calls_collector = {
+	.start = calls_start,
+	.drainer_begin = calls_drainer_begin,
+	.drainer_end = calls_drainer_end,
+	.thread_begin = calls_thread_begin,
+	.thread_gone = calls_thread_gone,
+	.pass = calls_pass,
+	.write = calls_write,
+	.due_ns = calls_due_ns,
+	.holds_ns = calls_holds_ns,
+	.wants_burst = calls_wants_burst,
+	.burst_asked = calls_burst_asked,
+	.burst = calls_burst,
+	.flush = calls_flush,
+	.cost_ns = calls_cost_ns,
+	.stop = calls_stop,
+	.after_fork = calls_after_fork,
+};
+
+static void tool_lost(struct monitoring *tool);
+static void plan_begin(void);
+static void window_ask(uint64_t time_ns);
+static double exponential(void);
+static uint64_t random_next(void);
+static uint64_t gap_least_ns(void);
+static void trees_stock(void);
+
+/* ---- start ---- */
+
+static errmsg calls_start(void)
+{
+	const uint32_t python = 1u << MONITORING_PY_START | 1u << MONITORING_PY_RESUME |
+				1u << MONITORING_PY_THROW | 1u << MONITORING_PY_RETURN |
+				1u << MONITORING_PY_YIELD | 1u << MONITORING_PY_UNWIND;
+	const uint32_t c = 1u << MONITORING_CALL | 1u << MONITORING_C_RETURN |
+			   1u << MONITORING_C_RAISE;
+	uint64_t kinds = option_number(OPTION_CALLS_EVENTS);
+	errmsg error;
+
+	calls_plan.rate_ppm = option_number(OPTION_CALLS_RATE);
+	calls_plan.window_ns = option_number(OPTION_CALLS_WINDOW);
+	if (calls_plan.rate_ppm == 0 || kinds == 0)
+		return NULL;
+	calls.events = (kinds & 1 ? python : 0) | (kinds & 2 ? c : 0);
+	ticks_start();
+	calls.tool = (struct monitoring){
+		.name = "monprof",
+		.wanted = { 2, 4, 3, 5, -1, -1 }, /* PROFILER_ID first */
+		.lost = tool_lost,
+	};
+	calls_events_set(&calls.tool);
+	error = callee_start();
+	if (error)
+		log_line("%s", error);
+	error = monitoring_claim(&calls.tool);
+	if (error)
+		return error;
+	calls.mode = calls_plan.rate_ppm >= PPM ? CALLS_ALWAYS : CALLS_WINDOWS;
+	for (unsigned i = 0; i < TREES_SPARE && calls_tree_add(); i++)
+		;
+	if (!atomic_load(&calls.tree_count))
+		return "no memory";
+	calls.probe = os_pages_map(sizeof(*calls.probe));
+	calls_events_calibrate();
+	plan_begin();
+	return NULL;
+}
+
+static void tool_lost(struct monitoring *tool)
+{
+	(void)tool;
+	atomic_store(&calls.is_lost, true);
+}
+
+/* From here on, in this process. */
+static void plan_begin(void)
+{
+	calls_plan.random = os_random() | 1;
+	calls_plan.start_ns = calls_plan.last_end_ns = os_monotonic_ns();
+	calls_plan.planned_ns = calls_plan.cost_ns = calls_plan.windows = calls_plan.lost = 0;
+	calls_plan.events[CALLTREE_PYTHON] = calls_plan.events[CALLTREE_C] = 0;
+	calls_plan.observed_cpu_ns = 0;
+	calls_plan.slowness = 1;
+	calls_plan.start_cpu_ns = calls_cpu_ns();
+	calls_plan.weight = 1;
+	/* Longer windows where there would be too many of them. */
+	if (calls_plan.rate_ppm * NS_PER_S / PPM / calls_plan.window_ns > WINDOWS_PER_S_MOST)
+		calls_plan.window_ns = calls_plan.rate_ppm * NS_PER_S / PPM / WINDOWS_PER_S_MOST;
+	calls_plan.next_ns = calls_plan.start_ns + calls_gap_ns(calls_plan.window_ns);
+	calls.begun_ns = calls_plan.start_ns;
+	calls.begun_ticks = ticks_now();
+	calls.events_left = calls.end_ticks = CALLS_NEVER;
+	atomic_fetch_add(&calls.window, 1);
+	if (calls.mode == CALLS_ALWAYS) {
+		atomic_store(&calls.state, CALLS_OPEN);
+		if (!monitoring_set(&calls.tool, calls.events))
+			atomic_store(&calls.is_lost, true);
+	}
+}
+
+/* What was observed and not yet written is the parent's. */
+static void calls_after_fork(void)
+{
+	uint32_t count = atomic_load(&calls.tree_count);
+
+	if (calls.mode == CALLS_OFF)
+		return;
+	monitoring_set(&calls.tool, 0);
+	atomic_store(&calls.state, CALLS_NONE);
+	atomic_store(&calls.drainer, 0);
+	atomic_store(&calls.drainer_earlier_ns, 0);
+	for (uint32_t i = 0; i < count; i++) {
+		calltree_clear(calls_tree_at(i));
+		atomic_store(&calls_tree_at(i)->state, CALLS_TREE_FREE);
+	}
+	callee_after_fork();
+	plan_begin();
+}
+
+static void calls_thread_begin(struct thread *thread)
+{
+	struct calls_thread *own = thread_own(thread, COLLECTOR_calls);
+
+	own->tree = NULL;
+}
+
+/* ---- windows, in the drainer ---- */
+
+static void calls_drainer_begin(bool own_descriptors)
+{
+	(void)own_descriptors;
+	atomic_store(&calls.drainer, os_gettid());
+}
+
+static void calls_drainer_end(void)
+{
+	atomic_store(&calls.drainer, 0);
+	atomic_fetch_add(&calls.drainer_earlier_ns, os_thread_cpu_ns());
+}
+
+static void calls_pass(uint64_t time_ns)
+{
+	uint32_t state = atomic_load_explicit(&calls.state, memory_order_acquire);
+
+	calls_plan.is_late = false;
+	if (calls.mode == CALLS_OFF || atomic_load(&calls.is_stopped))
+		return;
+	if (atomic_load(&calls.is_lost)) {
+		if (!calls_plan.has_said)
+			log_line("calls: the program took sys.monitoring's tool id: "
+				 "calls are no longer counted");
+		calls_plan.has_said = true;
+		return;
+	}
+	trees_stock();
+	if (calls.mode == CALLS_WINDOWS && state == CALLS_NONE && time_ns >= calls_plan.next_ns)
+		window_ask(time_ns);
+	else if (state == CALLS_OPEN && calls.mode == CALLS_WINDOWS)
+		calls_plan.is_late = ticks_now() > calls.end_ticks + ticks_from_ns(LATE_NS);
+}
+
+static void window_ask(uint64_t time_ns)
+{
+	calls.begun_ns = time_ns;
+	calls.planned_ticks = ticks_from_ns(calls_plan.window_ns);
+	atomic_store(&calls.begun_ticks, 0);
+	atomic_store(&calls.begun_cpu_ns, 0);
+	calls.opening_ticks = 0;
+	calls.is_cut = false;
+	calls.events_left = option_number(OPTION_CALLS_BURST);
+	calls.closer = NULL;
+	atomic_fetch_add(&calls.window, 1);
+	calls_plan.changes += 2;
+	/* Pairs with the burst's look at it. */
+	atomic_store_explicit(&calls.state, CALLS_ASKED, memory_order_release);
+}
+
+/* A program's own rhythm cannot fall in with it. */
+uint64_t calls_gap_ns(uint64_t window_ns)
+{
+	double mean = (double)window_ns * (PPM - (double)calls_plan.rate_ppm) /
+		      (double)calls_plan.rate_ppm;
+	double least = (double)gap_least_ns();
+
+	return (uint64_t)(exponential() * (mean > least ? mean : least));
+}
+
+/* Of mean 1, by von Neumann's comparisons (Various Techniques Used in Connection with Random Digits, 1951): no
+   logarithm, and so no libm. */
+static double exponential(void)
+{
+	for (unsigned whole = 0;; whole++) {
+		uint64_t first = random_next(), last = first, next;
+		bool is_odd = true;
+
+		for (; (next = random_next()) < last; last = next)
+			is_odd = !is_odd;
+		if (is_odd)
+			return whole + (double)first / RANDOM_END;
+	}
+}
+
+static uint64_t random_next(void)
+{
+	calls_plan.random ^= calls_plan.random << 13;
+	calls_plan.random ^= calls_plan.random >> 7;
+	calls_plan.random ^= calls_plan.random << 17;
+	return calls_plan.random >> 11;
+}
+
+static uint64_t gap_least_ns(void)
+{
+	return calls_plan.changes < CHANGES_FREE ?
+		       0 :
+		       GAP_LATER_NS * (calls_plan.changes / CHANGES_FREE);
+}
+
+/* A tree for every thread that may want one, before it does. */
+static void trees_stock(void)
+{
+	uint32_t count = atomic_load(&calls.tree_count), wanted = TREES_SPARE;
+	struct thread *thread = NULL;
+
+	while ((thread = thread_next(thread)))
+		wanted++;
+	for (uint32_t i = 0; i < count; i++)
+		wanted -= wanted && atomic_load(&calls_tree_at(i)->state) == CALLS_TREE_FREE;
+	while (wanted-- && calls_tree_add())
+		;
+}
+
+static uint64_t calls_due_ns(void)
+{
+	uint32_t state = atomic_load(&calls.state);
+
+	if (calls.mode != CALLS_WINDOWS || atomic_load(&calls.is_lost))
+		return UINT64_MAX;
+	/* A window is written some time after its end; it is next's turn only then. */
+	return state == CALLS_NONE ? calls_plan.next_ns :
+				     calls.begun_ns + calls_plan.window_ns + LATE_NS * 2;
+}
+
+/* The window begins with the request, not with the answer: in between nobody passes a call. */
+static void calls_burst_asked(void)
+{
+	if (atomic_load(&calls.state) != CALLS_NONE)
+		calls_window_stamp();
+}
+
+static bool calls_wants_burst(void)
+{
+	return atomic_load(&calls.state) == CALLS_ASKED || calls_plan.is_late;
+}
+
+/* ---- in a thread that runs Python ---- */
+
+static void calls_burst(void)
+{
+	uint32_t state = atomic_load_explicit(&calls.state, memory_order_acquire);
+	uint64_t now = ticks_now();
+
+	if (atomic_load(&calls.is_stopped) || calls.mode != CALLS_WINDOWS)
+		return;
+	if (state == CALLS_ASKED && !monitoring_holds(&calls.tool)) {
+		atomic_store(&calls.is_lost, true);
+		calls_window_stamp();
+		calls.end_ticks = calls.begun_ticks + calls.planned_ticks;
+		calls_window_end(now);
+	} else if (state == CALLS_ASKED) {
+		calls_window_open();
+	} else if (state == CALLS_OPEN && now > calls.end_ticks) {
+		calls_window_end(now);
+	}
+}
+
+/* Observed always, a thread that has ended has left its tree behind. In windows, the window's end takes it. */
+static void calls_thread_gone(struct thread *thread)
+{
+	struct calls_thread *own = thread_own(thread, COLLECTOR_calls);
+
+	if (own->tree && calls.mode == CALLS_ALWAYS)
+		atomic_store(&own->tree->state, CALLS_TREE_FULL);
+	own->tree = NULL;
+}
+
+static uint64_t calls_holds_ns(void)
+{
+	uint64_t oldest_ns = UINT64_MAX;
+
+	for (uint32_t i = 0; i < atomic_load(&calls.tree_count); i++) {
+		const struct calltree *tree = calls_tree_at(i);
+
+		if (atomic_load_explicit(&tree->state, memory_order_acquire) > CALLS_TREE_FREE &&
+		    tree->begun_ns < oldest_ns)
+			oldest_ns = tree->begun_ns;
+	}
+	return oldest_ns;
+}
+
+/* ---- flush, stop ---- */
+
+static void calls_flush(uint64_t time_ns, collector_note *note)
+{
+	uint64_t elapsed_ns = calls_plan.last_end_ns - calls_plan.start_ns - calls_plan.cost_ns;
+	char text[48];
+
+	if (calls.mode == CALLS_OFF)
+		return;
+	if (calls.mode == CALLS_ALWAYS) {
+		/* Threads go on in a fresh tree at their next event. */
+		atomic_fetch_add(&calls.window, 1);
+		elapsed_ns = calls_plan.planned_ns = time_ns - calls_plan.start_ns;
+	}
+	log_format(text, sizeof(text), "%llu", (unsigned long long)calls_plan.windows);
+	note("windows.calls", text);
+	if (calls.mode == CALLS_WINDOWS && calls_plan.windows) {
+		double cpu_ns =
+			(double)(calls_cpu_ns() - calls_plan.start_cpu_ns - calls_plan.cost_ns);
+		double by_time = (double)elapsed_ns / (double)calls_plan.planned_ns;
+
+		note_scale(note, "scale.calls.time", by_time);
+		note_scale(note, "scale.calls.calls",
+			   calls_plan.observed_cpu_ns > 0 ? cpu_ns / calls_plan.observed_cpu_ns :
+							    by_time);
+	}
+	log_format(
+		text, sizeof(text), "%llu",
+		(unsigned long long)(calls_plan.planned_ns / 1000 * PPM / (elapsed_ns / 1000 | 1)));
+	note("calls.observed_ppm", text);
+	log_format(text, sizeof(text), "%llu",
+		   (unsigned long long)(calls_plan.events[CALLTREE_PYTHON] +
+					calls_plan.events[CALLTREE_C]));
+	note("calls.events", text);
+	log_format(text, sizeof(text), "%llu",
+		   (unsigned long long)(calls_plan.lost + atomic_load(&calls.missed)));
+	note("calls.lost", text);
+}
+
+static void note_scale(collector_note *note, const char *key, double scale)
+{
+	char text[48];
+
+	log_format(text, sizeof(text), "%llu.%06llu", (unsigned long long)scale,
+		   (unsigned long long)(scale * PPM) % PPM);
+	note(key, text);
+}
+
+static uint64_t calls_cost_ns(void)
+{
+	return ticks_to_ns(calls_plan.events[CALLTREE_PYTHON] * calls.cost_ticks[CALLTREE_PYTHON] +
+			   calls_plan.events[CALLTREE_C] * calls.cost_ticks[CALLTREE_C]);
+}
+
+static void calls_stop(void)
+{
+	atomic_store(&calls.is_stopped, true);
+}

@@ -1,0 +1,120 @@
+/*
+ * calltree.h - what one thread called while it was observed: a tree of calling contexts, and a cursor in
+ * it that follows the thread's stack.
+ *
+ *   steps   [ main | load | json.loads | (C) scan_once ]      the cursor: open calls, outermost first
+ *              |       |        |             |
+ *   nodes    root -> main -> load -> json.loads -> scan_once   counts, own time, durations
+ *
+ * The owner is one thread, in callbacks; it never takes the cursor's word for where it is: each step knows
+ * its frame, and a step that is not on the thread's real stack is dropped, unfinished.  Time that an event
+ * itself costs is taken off as it passes (`clock` stands still meanwhile).  When the observation is
+ * over, the drainer reads the tree in place.
+ *
+ * All memory is one mapping, bounded; what does not fit goes to the node LOST and is counted.
+ */
+#ifndef CALLTREE_H
+#define CALLTREE_H
+
+#include "prof.h"
+#include "ticks.h"
+
+#include <stdatomic.h>
+
+#define CALLTREE_NODES 8192
+#define CALLTREE_BUCKETS 16384
+#define CALLTREE_DEPTH 4096
+#define CALLTREE_DURATIONS \
+	44 /* classes: class k is at least 2^(k-1) ns and under 2^k; the last one all longer */
+
+enum calltree_node_id { CALLTREE_LOST, CALLTREE_ROOT, CALLTREE_FIRST };
+enum calltree_kind { CALLTREE_PYTHON, CALLTREE_C };
+enum calltree_end { CALLTREE_RETURN, CALLTREE_UNWIND, CALLTREE_YIELD, CALLTREE_ENDS };
+
+struct calltree_node {
+	uint64_t key; /* code object, or a C callee's key */
+	uint32_t id; /* the code's version, or the callee's id */
+	uint32_t parent, chained;
+	uint32_t kind; /* enum calltree_kind */
+	uint64_t made_ns; /* CLOCK_MONOTONIC: its code lived then */
+	uint64_t self_ticks;
+	uint64_t calls;
+	uint64_t ends[CALLTREE_ENDS];
+	uint32_t durations[CALLTREE_DURATIONS]; /* of calls that began and ended under observation */
+};
+
+struct calltree_step {
+	uintptr_t frame; /* of a C call: its caller's */
+	uint64_t key;
+	uint64_t begun_clock;
+	uint32_t node;
+	bool is_c;
+	bool is_begun; /* under observation */
+};
+
+struct calltree {
+	/* the collector's */
+	_Atomic uint32_t state;
+	_Atomic uint32_t window;
+	uint32_t thread; /* serial */
+	uint64_t begun_ns; /* CLOCK_MONOTONIC */
+
+	/* the cursor */
+	uint64_t last_ticks, clock;
+	uint32_t depth, node_count;
+	uint64_t events[2]; /* by enum calltree_kind */
+	uint64_t lost;
+	struct calltree_step steps[CALLTREE_DEPTH];
+	uint32_t buckets[CALLTREE_BUCKETS];
+	struct calltree_node nodes[CALLTREE_NODES];
+};
+
+/* Empty, and the time is now. Fresh pages must have been cleared by nobody but the kernel. callback,
+   drainer */
+void calltree_begin(struct calltree *tree, uint64_t now_ticks);
+/* Everything back to zero, at the price of what was used. drainer */
+void calltree_clear(struct calltree *tree);
+/* The innermost open call; NULL if there is none. any */
+static inline struct calltree_step *calltree_top(struct calltree *tree)
+{
+	return tree->depth ? &tree->steps[tree->depth - 1] : NULL;
+}
+
+/* Time passes up to now, less `cost_ticks`, for whoever is on top. callback, drainer */
+static inline void calltree_pass(struct calltree *tree, uint64_t now_ticks, uint64_t cost_ticks)
+{
+	struct calltree_step *top = calltree_top(tree);
+	int64_t spent = (int64_t)(now_ticks - tree->last_ticks) - (int64_t)cost_ticks;
+
+	tree->last_ticks = now_ticks;
+	if (spent <= 0)
+		return;
+	tree->clock += (uint64_t)spent;
+	tree->nodes[top ? top->node : CALLTREE_ROOT].self_ticks += (uint64_t)spent;
+}
+
+/* What a call is of. */
+struct calltree_callee {
+	uint64_t key;
+	uint32_t id;
+	enum calltree_kind kind;
+};
+
+/* The node of a callee below the top, without making one: CALLTREE_LOST if it is not there. callback */
+uint32_t calltree_find(const struct calltree *tree, uint64_t key, uint32_t id);
+/* The same, made if need be; CALLTREE_LOST if the tree is full. callback */
+uint32_t calltree_node(struct calltree *tree, const struct calltree_callee *callee, bool *is_new);
+/* A call begins (is_begun), or is found going on. The step is on top; where the stack is too deep, the cursor is
+   empty instead and must be set anew. callback */
+void calltree_push(struct calltree *tree, uint32_t node, uintptr_t frame, bool is_begun);
+/* The top call ends. callback */
+void calltree_pop(struct calltree *tree, enum calltree_end how);
+/*
+ * Drop, unfinished, what is above the innermost step of this frame (with_c: its C call, if it is in one).
+ * False, and nothing dropped: there is none. callback
+ */
+bool calltree_seek(struct calltree *tree, uintptr_t frame, uint64_t key, bool with_c);
+/* Open calls move to another, empty tree: their counts and times so far stay here. callback */
+void calltree_move(struct calltree *to, struct calltree *from, uint64_t now_ns);
+
+#endif

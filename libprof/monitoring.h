@@ -1,0 +1,75 @@
+/*
+ * monitoring.h - sys.monitoring (PEP 669) as our collectors use it: a tool id of an interpreter, our
+ * callbacks on it, its events on and off.
+ *
+ *   claim ---> set (some events) <---> set (none) ---> release
+ *                |
+ *                +-- the program asks for the id that we hold (cProfile wants 2): it gets it, and the
+ *                    tool moves to a free one, or is lost when there is none
+ *
+ * There is no C API for any of it, so all goes through the functions of sys.monitoring, which are looked
+ * up once an interpreter, before the program can put others in their place.  Callbacks are objects of a
+ * type of our own with a vectorcall slot, the fastest form that there is; each returns None (or DISABLE),
+ * never fails, never runs Python code.  Every function keeps a pending exception, and leaves none.
+ */
+#ifndef MONITORING_H
+#define MONITORING_H
+
+#include "prof.h"
+#include "pyapi.h"
+
+/* Rows of a tool's callbacks; the numbers of the events are read from sys.monitoring.events. */
+enum monitoring_event {
+	MONITORING_PY_START,
+	MONITORING_PY_RESUME,
+	MONITORING_PY_THROW,
+	MONITORING_PY_RETURN,
+	MONITORING_PY_YIELD,
+	MONITORING_PY_UNWIND,
+	MONITORING_CALL,
+	MONITORING_C_RETURN, /* on whenever CALL is on and it has a callback */
+	MONITORING_C_RAISE,
+	MONITORING_EVENTS
+};
+
+/* vectorcall's signature, PEP 590: arguments[0] is the code, arguments[1] the offset in bytes (an int), ... */
+typedef struct py_object *monitoring_call(struct py_object *self,
+					  struct py_object *const *arguments, size_t count_flags,
+					  struct py_object *names);
+
+/* One tool of one interpreter. Its memory is the collector's, and stays as long as it is claimed. */
+struct monitoring {
+	/* set by the collector, before monitoring_claim */
+	const char *name;
+	signed char wanted[6]; /* ids in order of preference, -1 ends them */
+	monitoring_call *calls[MONITORING_EVENTS]; /* NULL: not wanted */
+	void (*lost)(struct monitoring *tool); /* the id went and no other was free. callback */
+	/* monitoring's */
+	_Atomic int id; /* -1: none */
+	struct py_interpreter *interpreter;
+	struct py_object *callbacks[MONITORING_EVENTS], *name_object;
+	uint32_t events; /* bits of enum monitoring_event that are on */
+	struct monitoring *next;
+};
+
+/*
+ * Claim an id in the calling thread's interpreter and register the callbacks there; no event is on. NULL,
+ * or why not. setup, callback
+ */
+errmsg monitoring_claim(struct monitoring *tool);
+/* Have these events (bits 1 << enum monitoring_event) and no others; false: CPython refused (3.13+ allows
+   16.7 million changes in a lifetime), or the tool is lost. callback */
+bool monitoring_set(struct monitoring *tool, uint32_t events);
+/* Is the id still ours, with our callbacks on it? If it is not, it is left alone and the tool is lost.
+   About 3 us. callback */
+bool monitoring_holds(struct monitoring *tool);
+/* Events off, callbacks off, the id free again. setup, callback */
+void monitoring_release(struct monitoring *tool);
+/* The calling thread's interpreter ends: forget its tools, call nothing. setup */
+void monitoring_forget(void);
+/* In a forked child: the other interpreters are gone, and their tools with them. setup */
+void monitoring_after_fork(void);
+/* sys.monitoring.DISABLE; NULL before the first claim. any */
+struct py_object *monitoring_disable(void);
+
+#endif

@@ -1,0 +1,69 @@
+/*
+ * monitoring_module.h - for monitoring.c alone: sys.monitoring of one interpreter, those functions
+ * and numbers of it that we hold, and the type of our callbacks there.
+ *
+ * The caller has put a pending exception aside; what a call raises is cleared.  The GIL of the
+ * interpreter guards everything but the choice of a slot.
+ */
+#ifndef MONITORING_MODULE_H
+#define MONITORING_MODULE_H
+
+#include "monitoring.h"
+
+enum monitoring_function {
+	MONITORING_USE_TOOL_ID,
+	MONITORING_FREE_TOOL_ID,
+	MONITORING_GET_TOOL,
+	MONITORING_REGISTER_CALLBACK,
+	MONITORING_GET_EVENTS,
+	MONITORING_SET_EVENTS,
+	MONITORING_FUNCTIONS
+};
+
+#define MONITORING_MASKS 4 /* sets of events whose int objects are kept for the next time */
+
+struct monitoring_module {
+	_Atomic uintptr_t interpreter; /* 0: a free slot */
+	struct py_object *functions[MONITORING_FUNCTIONS]; /* as they were before the program */
+	struct py_object *numbers[MONITORING_EVENTS]; /* of sys.monitoring.events: one bit each */
+	uint32_t bits[MONITORING_EVENTS]; /* the same */
+	struct py_object *type;
+	struct py_object *monitoring, *wrapper; /* sys.monitoring; what is use_tool_id there now */
+	struct py_object *masks[MONITORING_MASKS];
+	uint32_t mask_bits[MONITORING_MASKS];
+	unsigned mask_next; /* gives way to the next set */
+	struct monitoring *tools; /* those that hold an id here */
+};
+
+/* The program is about to ask for this id in its interpreter. callback */
+typedef void monitoring_asked(struct monitoring_module *module, long id);
+
+/* The calling thread's interpreter's; NULL: not opened. callback */
+struct monitoring_module *monitoring_module_get(void);
+/* Look everything up, once an interpreter, and put a function of ours in use_tool_id's place, which
+   calls `asked` and then the original. NULL, or why not. setup, callback */
+errmsg monitoring_module_open(struct monitoring_module **module, monitoring_asked *asked);
+/* Put use_tool_id back, drop all references; the slot is free. setup, callback */
+void monitoring_module_close(struct monitoring_module *module);
+/* Forget all but main's: in a forked child the others are gone, with all that they held. setup */
+void monitoring_module_after_fork(void);
+/* sys.monitoring.DISABLE, or NULL. any */
+struct py_object *monitoring_module_disable(void);
+
+/* A callback object; new, or NULL. callback */
+struct py_object *monitoring_module_callback(struct monitoring_module *module,
+					     monitoring_call *call);
+/* Who has the id: the object that it gave as its name, None, or NULL where the call fails;
+   borrowed, to be compared only. callback */
+struct py_object *monitoring_module_holder(struct monitoring_module *module, long id);
+/* false: refused. callback */
+bool monitoring_module_use(struct monitoring_module *module, long id, struct py_object *name);
+void monitoring_module_free(struct monitoring_module *module, long id);
+/* Put this callback (or None) on an event; what was there before, new; NULL: refused. callback */
+struct py_object *monitoring_module_swap(struct monitoring_module *module, long id,
+					 enum monitoring_event event, struct py_object *callback);
+/* Sets of events in CPython's numbers. 0 if refused. callback */
+uint32_t monitoring_module_events(struct monitoring_module *module, long id);
+bool monitoring_module_set(struct monitoring_module *module, long id, uint32_t bits);
+
+#endif

@@ -1,0 +1,120 @@
+#include <criterion/criterion.h>
+
+#include "estimate.h"
+
+#include <math.h>
+
+static bool near(double a, double b)
+{
+	return fabs(a - b) <= 1e-12 * fabs(b);
+}
+
+static struct estimate of_windows(const uint64_t *values, size_t count)
+{
+	struct estimate estimate = { 0 };
+
+	for (size_t i = 0; i < count; i++)
+		estimate_add(&estimate, 1000 + i, values[i]);
+	return estimate;
+}
+
+/* Numbers worked out by hand. */
+Test(estimate, the_error_is_the_spread_between_windows)
+{
+	struct estimate estimate = of_windows((uint64_t[]){ 6, 6 }, 2);
+
+	/* 6 6 0 0: 4/3 * (72 - 144/4) = 48 */
+	cr_assert(near(estimate_error(&estimate, 4, 1), 6.928203230275509));
+	cr_assert(near(estimate_error(&estimate, 4, 10.5), 72.74613391789285));
+	estimate = of_windows((uint64_t[]){ 2, 0, 2 }, 3);
+	/* 2 0 2 0: 4/3 * (8 - 16/4) = 16/3 */
+	cr_assert(near(estimate_error(&estimate, 4, 1), 2.309401076758503));
+	estimate = of_windows((uint64_t[]){ 5, 5, 5 }, 3);
+	cr_assert_eq(estimate_error(&estimate, 3, 1000), 0);
+}
+
+Test(estimate, a_window_is_what_has_its_time)
+{
+	struct estimate pieces = { 0 }, whole = of_windows((uint64_t[]){ 6, 7 }, 2);
+
+	for (unsigned i = 1; i <= 3; i++)
+		estimate_add(&pieces, 1000, i);
+	estimate_add(&pieces, 900, 7);
+	cr_assert_eq(pieces.windows, 2);
+	cr_assert_eq(estimate_error(&pieces, 9, 1), estimate_error(&whole, 9, 1));
+}
+
+Test(estimate, a_window_at_time_zero_counts_too)
+{
+	struct estimate estimate = { 0 };
+
+	estimate_add(&estimate, 0, 3);
+	estimate_add(&estimate, 1, 5);
+	/* 3 5: 2/1 * (34 - 64/2) = 4 */
+	cr_assert(near(estimate_error(&estimate, 2, 1), 2));
+	cr_assert_eq(estimate.windows, 2);
+}
+
+Test(estimate, too_few_windows_are_not_believed)
+{
+	struct estimate estimate = of_windows((uint64_t[]){ 3, 5 }, 2);
+
+	cr_assert(near(estimate_error(&estimate, 1, 1), 2), "there were two");
+	estimate = of_windows((uint64_t[]){ 7 }, 1);
+	cr_assert_eq(estimate_error(&estimate, 1, 10), 70, "one window shows no spread");
+	estimate = (struct estimate){ 0 };
+	cr_assert_eq(estimate_error(&estimate, 0, 10), 0);
+	cr_assert_eq(estimate_error(&estimate, 5, 10), 0);
+}
+
+Test(estimate, a_scale_is_a_number_above_zero)
+{
+	static const struct {
+		const char *text;
+		double scale;
+	} rows[] = {
+		{ "97.5312", 97.5312 },
+		{ "1", 1 },
+		{ "0.25", 0.25 },
+		{ "100", 100 },
+		{ "", 1 },
+		{ "0", 1 },
+		{ "0.0", 1 },
+		{ "-3", 1 },
+		{ "x", 1 },
+		{ "5%", 1 },
+		{ "1e3", 1 },
+		{ "nan", 1 },
+		{ "99999999999999999999999", 1 },
+	};
+
+	for (size_t i = 0; i < PROF_COUNT(rows); i++)
+		cr_assert(near(estimate_scale(rows[i].text), rows[i].scale), "%s", rows[i].text);
+}
+
+Test(estimate, scaled_values_are_the_nearest_whole_numbers)
+{
+	cr_assert_eq(estimate_whole(3, 1.5), 5);
+	cr_assert_eq(estimate_whole(3, 1.4), 4);
+	cr_assert_eq(estimate_whole(1, 0.4), 0);
+	cr_assert_eq(estimate_whole(0, 97.5), 0);
+	cr_assert_eq(estimate_whole(9007199254740993u, 1), 9007199254740993u, "without a double");
+	cr_assert_eq(estimate_whole(UINT64_MAX, 1), INT64_MAX);
+	cr_assert_eq(estimate_whole(INT64_MAX, 2), INT64_MAX);
+	cr_assert_eq(estimate_whole(INT64_MAX, 1.0001), INT64_MAX);
+	cr_assert_eq(estimate_up(72.0000001), 73);
+	cr_assert_eq(estimate_up(72), 72);
+	cr_assert_eq(estimate_up(0), 0);
+	cr_assert_eq(estimate_up(1e300), INT64_MAX);
+}
+
+Test(estimate, the_root_is_the_root)
+{
+	for (double square = 1e-30; square < 1e60; square *= 7.3)
+		cr_assert_float_eq(estimate_root(square) * estimate_root(square) / square, 1,
+				   1e-15);
+	cr_assert_eq(estimate_root(144), 12);
+	cr_assert_eq(estimate_root(0), 0);
+	cr_assert_eq(estimate_root(-1), 0);
+	cr_assert_eq(estimate_root((double)NAN), 0);
+}
