@@ -21,6 +21,7 @@
 #define PPM 1000000
 #define RANDOM_END 9007199254740992.0 /* 2^53: of random_next */
 #define TREES_SPARE 4
+#define TREES_WANTED_MOST 64
 #define LATE_NS \
 	UINT64_C(20000000) /* a window that nobody has closed by then is closed by a pending call */
 /* CPython 3.13+ allows 16.7 million changes of events in an interpreter's life; two a window. */
@@ -45,6 +46,7 @@ static void calls_flush(uint64_t time_ns, collector_note *note);
 static uint64_t calls_cost_ns(void);
 static void note_scale(collector_note *note, const char *key, double scale);
 static void calls_stop(void);
+static void calls_leave(void);
 static void calls_after_fork(void);
 
 const struct collector_hooks calls_collector = {
@@ -63,6 +65,7 @@ const struct collector_hooks calls_collector = {
 	.flush = calls_flush,
 	.cost_ns = calls_cost_ns,
 	.stop = calls_stop,
+	.leave = calls_leave,
 	.after_fork = calls_after_fork,
 };
 
@@ -154,6 +157,7 @@ static void calls_after_fork(void)
 
 	if (calls.mode == CALLS_OFF)
 		return;
+	monitoring_after_fork();
 	monitoring_set(&calls.tool, 0);
 	atomic_store(&calls.state, CALLS_NONE);
 	atomic_store(&calls.drainer, 0);
@@ -270,7 +274,9 @@ static void trees_stock(void)
 	uint32_t count = atomic_load(&calls.tree_count), wanted = TREES_SPARE;
 	struct thread *thread = NULL;
 
-	while ((thread = thread_next(thread)))
+	/* In a short window few threads get the GIL. */
+	while ((calls.mode == CALLS_ALWAYS || wanted < TREES_WANTED_MOST) &&
+	       (thread = thread_next(thread)))
 		wanted++;
 	for (uint32_t i = 0; i < count; i++)
 		wanted -= wanted && atomic_load(&calls_tree_at(i)->state) == CALLS_TREE_FREE;
@@ -326,9 +332,10 @@ static void calls_burst(void)
 static void calls_thread_gone(struct thread *thread)
 {
 	struct calls_thread *own = thread_own(thread, COLLECTOR_calls);
+	uint32_t used = CALLS_TREE_USED;
 
 	if (own->tree && calls.mode == CALLS_ALWAYS)
-		atomic_store(&own->tree->state, CALLS_TREE_FULL);
+		atomic_compare_exchange_strong(&own->tree->state, &used, CALLS_TREE_FULL);
 	own->tree = NULL;
 }
 
@@ -403,4 +410,11 @@ static uint64_t calls_cost_ns(void)
 static void calls_stop(void)
 {
 	atomic_store(&calls.is_stopped, true);
+}
+
+static void calls_leave(void)
+{
+	calls_stop();
+	if (calls.mode != CALLS_OFF)
+		monitoring_release(&calls.tool);
 }

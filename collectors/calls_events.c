@@ -37,6 +37,7 @@ static void enter(struct py_object *code);
 static void leave(struct py_object *code, enum calltree_end how);
 static void c_leave(struct py_object *callable, enum calltree_end how);
 static struct calltree *observed(uint64_t now_ticks, enum calltree_kind kind);
+static bool is_own(const struct calltree *tree, const struct thread *thread);
 static struct calltree *tree_take(struct calls_thread *own, const struct thread *thread);
 static struct calltree *tree_change(struct calls_thread *own, const struct thread *thread);
 static struct calltree *tree_free(void);
@@ -61,35 +62,45 @@ void calls_events_set(struct monitoring *tool)
 	tool->calls[MONITORING_C_RAISE] = on_c_raise;
 }
 
+/* A program that finds our callbacks may call them with anything. */
+static inline bool has(size_t count, size_t least)
+{
+	return (count & ~MONITORING_COUNT_FLAG) >= least;
+}
+
 static struct py_object *on_start(struct py_object *self, struct py_object *const *arguments,
 				  size_t count, struct py_object *names)
 {
-	(void)self, (void)count, (void)names;
-	enter(arguments[0]);
+	(void)self, (void)names;
+	if (has(count, 2))
+		enter(arguments[0]);
 	return py._Py_NoneStruct;
 }
 
 static struct py_object *on_return(struct py_object *self, struct py_object *const *arguments,
 				   size_t count, struct py_object *names)
 {
-	(void)self, (void)count, (void)names;
-	leave(arguments[0], CALLTREE_RETURN);
+	(void)self, (void)names;
+	if (has(count, 3))
+		leave(arguments[0], CALLTREE_RETURN);
 	return py._Py_NoneStruct;
 }
 
 static struct py_object *on_yield(struct py_object *self, struct py_object *const *arguments,
 				  size_t count, struct py_object *names)
 {
-	(void)self, (void)count, (void)names;
-	leave(arguments[0], CALLTREE_YIELD);
+	(void)self, (void)names;
+	if (has(count, 3))
+		leave(arguments[0], CALLTREE_YIELD);
 	return py._Py_NoneStruct;
 }
 
 static struct py_object *on_unwind(struct py_object *self, struct py_object *const *arguments,
 				   size_t count, struct py_object *names)
 {
-	(void)self, (void)count, (void)names;
-	leave(arguments[0], CALLTREE_UNWIND);
+	(void)self, (void)names;
+	if (has(count, 3))
+		leave(arguments[0], CALLTREE_UNWIND);
 	return py._Py_NoneStruct;
 }
 
@@ -97,14 +108,14 @@ static struct py_object *on_call(struct py_object *self, struct py_object *const
 				 size_t count, struct py_object *names)
 {
 	uint64_t now = ticks_now();
-	uint64_t key = callee_key(arguments[2], arguments[3]);
+	uint64_t key = has(count, 4) ? callee_key(arguments[2], arguments[3]) : 0;
 	struct calltree *tree = key ? observed(now, CALLTREE_C) : NULL;
 	struct calltree_callee callee = { .key = key, .kind = CALLTREE_C };
 	struct frames_link at;
 	bool is_new = false;
 	uint32_t node;
 
-	(void)self, (void)count, (void)names;
+	(void)self, (void)names;
 	if (!tree)
 		return py._Py_NoneStruct;
 	calltree_pass(tree, now, calls.cost_ticks[CALLTREE_C]);
@@ -125,16 +136,18 @@ static struct py_object *on_call(struct py_object *self, struct py_object *const
 static struct py_object *on_c_return(struct py_object *self, struct py_object *const *arguments,
 				     size_t count, struct py_object *names)
 {
-	(void)self, (void)count, (void)names;
-	c_leave(arguments[2], CALLTREE_RETURN);
+	(void)self, (void)names;
+	if (has(count, 4))
+		c_leave(arguments[2], CALLTREE_RETURN);
 	return py._Py_NoneStruct;
 }
 
 static struct py_object *on_c_raise(struct py_object *self, struct py_object *const *arguments,
 				    size_t count, struct py_object *names)
 {
-	(void)self, (void)count, (void)names;
-	c_leave(arguments[2], CALLTREE_UNWIND);
+	(void)self, (void)names;
+	if (has(count, 4))
+		c_leave(arguments[2], CALLTREE_UNWIND);
 	return py._Py_NoneStruct;
 }
 
@@ -229,8 +242,7 @@ static struct calltree *observed(uint64_t now_ticks, enum calltree_kind kind)
 	}
 	own = thread_own(thread, COLLECTOR_calls);
 	tree = own->tree;
-	if (!tree || atomic_load_explicit(&tree->window, memory_order_relaxed) !=
-			     atomic_load_explicit(&calls.window, memory_order_relaxed))
+	if (!is_own(tree, thread))
 		tree = tree && calls.mode == CALLS_ALWAYS ? tree_change(own, thread) :
 							    tree_take(own, thread);
 	if (!tree) {
@@ -241,6 +253,14 @@ static struct calltree *observed(uint64_t now_ticks, enum calltree_kind kind)
 	/* The window is of the program's time, which stands still meanwhile. */
 	calls.end_ticks += calls.cost_ticks[kind];
 	return tree;
+}
+
+/* A tree of an earlier window may be another thread's by now. */
+static bool is_own(const struct calltree *tree, const struct thread *thread)
+{
+	return tree && tree->thread == thread->serial &&
+	       atomic_load_explicit(&tree->window, memory_order_relaxed) ==
+		       atomic_load_explicit(&calls.window, memory_order_relaxed);
 }
 
 /* Its first event in this window: until now it was where that event found it. */
@@ -438,7 +458,7 @@ void calls_window_end(uint64_t now_ticks)
 	struct calls_thread *own = thread ? thread_own(thread, COLLECTOR_calls) : NULL;
 	bool is_open = atomic_load_explicit(&calls.state, memory_order_relaxed) == CALLS_OPEN;
 
-	if (own && (!own->tree || atomic_load(&own->tree->window) != calls.window))
+	if (own && !is_own(own->tree, thread))
 		tree_take(own, thread);
 	calls.closer = own ? own->tree : NULL;
 	calls.is_cut = now_ticks < calls.end_ticks;

@@ -160,6 +160,11 @@ static void tree_write(struct calltree *tree, const struct collector_writer *wri
 	calls_plan.events[CALLTREE_PYTHON] += tree->events[CALLTREE_PYTHON];
 	calls_plan.events[CALLTREE_C] += tree->events[CALLTREE_C];
 	calls_plan.lost += tree->lost;
+	/* At the end of the process a callback may still be in it, if that came without the GIL. */
+	if (atomic_load(&calls.is_stopped)) {
+		atomic_store(&tree->state, CALLS_TREE_NONE);
+		return;
+	}
 	calltree_clear(tree);
 	atomic_store_explicit(&tree->state, CALLS_TREE_FREE, memory_order_release);
 }

@@ -81,6 +81,8 @@ struct collector_hooks {
 	uint64_t (*remainder)(enum metric metric, uint64_t own_ns);
 	/* No tick may come from now on. exit, any thread */
 	void (*stop)(void);
+	/* Nothing will be measured in this process: give back what CPython holds. setup */
+	void (*leave)(void);
 	/* The drainer is about to end (park): its descriptors go with it. drainer */
 	void (*drainer_end)(void);
 	/* In the child of a fork: timers are gone. setup */

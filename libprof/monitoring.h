@@ -37,6 +37,9 @@ typedef struct py_object *monitoring_call(struct py_object *self,
 					  struct py_object *const *arguments, size_t count_flags,
 					  struct py_object *names);
 
+/* In count_flags; the rest is the number of arguments. */
+#define MONITORING_COUNT_FLAG ((size_t)1 << (8 * sizeof(size_t) - 1))
+
 /* One tool of one interpreter. Its memory is the collector's, and stays as long as it is claimed. */
 struct monitoring {
 	/* set by the collector, before monitoring_claim */

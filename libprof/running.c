@@ -86,6 +86,12 @@ void running_stop(void)
 	HOOKS(row)->stop();
 }
 
+void running_leave(void)
+{
+	EACH(leave)
+	HOOKS(row)->leave();
+}
+
 void running_after_fork(void)
 {
 	EACH(after_fork)

@@ -23,6 +23,7 @@ void running_burst_asked(void);
 void running_burst(void);
 void running_flush(uint64_t time_ns, collector_note *note);
 void running_stop(void);
+void running_leave(void);
 void running_after_fork(void);
 
 /* The first that takes it. signal */

@@ -379,6 +379,7 @@ static void child(void)
 	atomic_store(&session.forking, 0);
 	signals_after_fork();
 	if (!option_number(OPTION_CHILDREN)) {
+		running_leave();
 		signals_stop();
 		atomic_store(&session.state, SILENT);
 		return;
@@ -391,6 +392,7 @@ static void child(void)
 	atomic_store(&record_gate.finalizing_tid, 0);
 	running_after_fork();
 	if (begin() != NULL) {
+		running_leave();
 		signals_stop();
 		atomic_store(&session.state, OFF);
 	}
