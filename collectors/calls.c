@@ -20,6 +20,8 @@
 #define NS_PER_S UINT64_C(1000000000)
 #define PPM 1000000
 #define RANDOM_END 9007199254740992.0 /* 2^53: of random_next */
+#define COST_DOUBT \
+	0.1 /* of what an event costs: in a program's caches it is more or less than in ours */
 #define TREES_SPARE 4
 #define TREES_WANTED_MOST 64
 #define LATE_NS \
@@ -131,7 +133,7 @@ static void plan_begin(void)
 	calls_plan.start_ns = calls_plan.last_end_ns = os_monotonic_ns();
 	calls_plan.planned_ns = calls_plan.cost_ns = calls_plan.windows = calls_plan.lost = 0;
 	calls_plan.events[CALLTREE_PYTHON] = calls_plan.events[CALLTREE_C] = 0;
-	calls_plan.observed_cpu_ns = 0;
+	calls_plan.observed_cpu_ns = calls_plan.doubted_ns = 0;
 	calls_plan.slowness = 1;
 	calls_plan.start_cpu_ns = calls_cpu_ns();
 	calls_plan.weight = 1;
@@ -374,10 +376,14 @@ static void calls_flush(uint64_t time_ns, collector_note *note)
 			(double)(calls_cpu_ns() - calls_plan.start_cpu_ns - calls_plan.cost_ns);
 		double by_time = (double)elapsed_ns / (double)calls_plan.planned_ns;
 
+		bool has_cpu = calls_plan.observed_cpu_ns > 0;
+		double doubt = COST_DOUBT * calls_plan.doubted_ns / calls_plan.observed_cpu_ns;
+
 		note_scale(note, "scale.calls.time", by_time);
 		note_scale(note, "scale.calls.calls",
-			   calls_plan.observed_cpu_ns > 0 ? cpu_ns / calls_plan.observed_cpu_ns :
-							    by_time);
+			   has_cpu ? cpu_ns / calls_plan.observed_cpu_ns : by_time);
+		if (has_cpu && doubt * PPM >= 1)
+			note_scale(note, "doubt.calls", doubt);
 	}
 	log_format(
 		text, sizeof(text), "%llu",

@@ -67,6 +67,7 @@ struct calls_plan {
 	uint64_t random;
 	double slowness; /* of events, as they are taken to cost */
 	double observed_cpu_ns; /* that the program used in windows */
+	double doubted_ns; /* what events cost in them, as far as that is known */
 	uint64_t start_cpu_ns;
 	double weight; /* of the window that is written: what its counts stand for */
 	double carried; /* what rounding has left */

@@ -46,7 +46,12 @@ void calls_write(const struct collector_writer *writer)
 
 static void window_write(const struct collector_writer *writer)
 {
+	struct recording_sample size = {
+		.thread = RECORDING_THREAD_PROCESS,
+		.metric = METRIC_calls_calls,
+	};
 	uint64_t cost_ticks, end_ticks, quiet = 0;
+	double cpu_ns;
 
 	if (atomic_load(&calls.state) == CALLS_OPEN) {
 		/* At the end of the process what was seen is all that there was. */
@@ -69,7 +74,13 @@ static void window_write(const struct collector_writer *writer)
 	calls_plan.last_end_ns = calls.begun_ns + ticks_to_ns(end_ticks - calls.begun_ticks);
 	if (calls.closed_ticks > calls.end_ticks)
 		quiet = quiet_windows();
-	calls_plan.observed_cpu_ns += calls_plan.weight * window_cpu_ns(cost_ticks, quiet);
+	cpu_ns = calls_plan.weight * window_cpu_ns(cost_ticks, quiet);
+	calls_plan.observed_cpu_ns += cpu_ns;
+	calls_plan.doubted_ns += calls_plan.weight * (double)ticks_to_ns(cost_ticks);
+	/* How much the window saw: readers need it for the error. */
+	size.time_ns = calls.begun_ns;
+	size.value = (uint64_t)cpu_ns;
+	writer->sample(&size);
 	for (uint32_t i = 0; i < atomic_load(&calls.tree_count); i++) {
 		struct calltree *tree = calls_tree_at(i);
 

@@ -5,27 +5,52 @@
 
 #include "text.h"
 
-static double totalled(const struct estimate *estimate, double *squares);
+void estimate_size(struct estimate_sizes *sizes, uint64_t time_ns, uint64_t size)
+{
+	sizes->time_ns = time_ns;
+	sizes->last = (double)size;
+	sizes->sum += (double)size;
+	sizes->squares += (double)size * (double)size;
+}
 
-void estimate_add(struct estimate *estimate, uint64_t time_ns, uint64_t value)
+void estimate_add(struct estimate *estimate, const struct estimate_sizes *sizes, uint64_t time_ns,
+		  uint64_t value)
 {
 	if (estimate->windows == 0 || estimate->time_ns != time_ns) {
-		estimate->sum = totalled(estimate, &estimate->squares);
+		estimate->sum += estimate->open;
+		estimate->squares += estimate->open * estimate->open;
+		estimate->products += estimate->open * estimate->open_size;
 		estimate->open = 0;
+		estimate->open_size = sizes->time_ns == time_ns ? sizes->last : 0;
 		estimate->time_ns = time_ns;
 		estimate->windows++;
 	}
 	estimate->open += (double)value;
 }
 
-double estimate_error(const struct estimate *estimate, uint64_t windows, double scale)
+double estimate_sum(const struct estimate *estimate)
 {
-	double squares, sum = totalled(estimate, &squares);
+	return estimate->sum + estimate->open;
+}
+
+double estimate_error(const struct estimate *estimate, const struct estimate_sizes *sizes,
+		      uint64_t windows, double scale)
+{
+	double sum = estimate_sum(estimate);
+	double squares = estimate->squares + estimate->open * estimate->open;
+	double products = estimate->products + estimate->open * estimate->open_size;
 	double count = (double)(windows > estimate->windows ? windows : estimate->windows);
+	double spread;
 
 	if (count <= 1)
 		return scale * sum;
-	return scale * estimate_root(count / (count - 1) * (squares - sum * sum / count));
+	spread = squares - sum * sum / count;
+	if (sizes->sum > 0) {
+		double rate = sum / sizes->sum;
+
+		spread = squares - 2 * rate * products + rate * rate * sizes->squares;
+	}
+	return scale * estimate_root(count / (count - 1) * spread);
 }
 
 double estimate_scale(const char *text)
@@ -67,11 +92,4 @@ double estimate_root(double square)
 	while ((next = (root + square / root) / 2) < root)
 		root = next;
 	return root;
-}
-
-/* Both sums with the open window. */
-static double totalled(const struct estimate *estimate, double *squares)
-{
-	*squares = estimate->squares + estimate->open * estimate->open;
-	return estimate->sum + estimate->open;
 }

@@ -235,6 +235,7 @@ static void free_maker(struct profile_maker *maker)
 	heap_free(maker->metric_map.ids);
 	pairs_release(&maker->observed);
 	heap_free(maker->estimates);
+	heap_free(maker->sizes);
 	heap_free(maker->losses);
 	heap_free(maker->slots);
 	heap_free(maker);

@@ -44,6 +44,8 @@ static void take_sample(void *self, const struct recording_sample *sample);
 static void take_note(void *self, const char *key, const char *value);
 static void take_loss(void *self, const char *reason, const char *help, uint64_t count);
 static void take_flushed(void *self, uint64_t time_ns);
+static void take_size(struct profile_maker *maker, const struct recording_sample *sample);
+static const struct estimate_sizes *size_of(struct profile_maker *maker, uint32_t metric);
 static void observe(struct profile_maker *maker, const struct profile_sample *key,
 		    const struct recording_sample *sample);
 static void take_errors(struct profile_maker *maker);
@@ -89,6 +91,7 @@ void profile_take_end(struct profile_maker *maker)
 	take_epoch(maker);
 	take_errors(maker);
 	maker->metric_map.count = 0;
+	maker->size_count = 0;
 	maker->last_thread_id = 0;
 }
 
@@ -262,6 +265,10 @@ static void take_sample(void *self, const struct recording_sample *sample)
 
 	if (maker->error)
 		return;
+	if (sample->thread == RECORDING_THREAD_PROCESS && sample->node == 0) {
+		take_size(maker, sample);
+		return;
+	}
 	if (sample->thread != maker->last_thread_id) {
 		maker->last_thread = find_thread(maker, sample->thread);
 		maker->last_thread_id = sample->thread;
@@ -279,6 +286,27 @@ static void take_sample(void *self, const struct recording_sample *sample)
 	sum->value = add_up(sum->value, sample->value);
 	if (key.node != 0)
 		observe(maker, &key, sample);
+}
+
+/* The process's, and of no stack: how much a window saw. */
+static void take_size(struct profile_maker *maker, const struct recording_sample *sample)
+{
+	uint32_t metric = maker->metric_map.ids[sample->metric];
+
+	if (size_of(maker, metric))
+		estimate_size(&maker->sizes[metric], sample->time_ns, sample->value);
+}
+
+static const struct estimate_sizes *size_of(struct profile_maker *maker, uint32_t metric)
+{
+	while (maker->size_count <= metric) {
+		if (!GROW(maker->sizes, maker->size_capacity, maker->size_count)) {
+			fail(maker, no_memory);
+			return NULL;
+		}
+		maker->sizes[maker->size_count++] = (struct estimate_sizes){ 0 };
+	}
+	return &maker->sizes[metric];
 }
 
 static void take_note(void *self, const char *key, const char *value)
@@ -345,8 +373,9 @@ static void observe(struct profile_maker *maker, const struct profile_sample *ke
 		}
 		maker->estimates[id - 1] = (struct estimate){ 0 };
 	}
-	if (!maker->error)
-		estimate_add(&maker->estimates[id - 1], sample->time_ns, sample->value);
+	if (!maker->error && size_of(maker, key->metric))
+		estimate_add(&maker->estimates[id - 1], &maker->sizes[key->metric], sample->time_ns,
+			     sample->value);
 }
 
 static void take_errors(struct profile_maker *maker)
@@ -362,13 +391,24 @@ static void take_error(struct profile_maker *maker, uint32_t id)
 	const struct pair *key = &maker->observed.rows[id - 1];
 	uint32_t collector = profile->metrics[key->a].collector;
 	const char *windows = profile_collector_note(profile, maker->process, "windows", collector);
+	const char *doubt;
 	struct text_quantity count;
-	double error;
+	double error, scale;
 
 	if (!text_quantity(windows, &count) || count.whole == 0)
 		return;
-	error = estimate_error(&maker->estimates[id - 1], count.whole,
-			       profile_scale(profile, maker->process, key->a));
+	if (!size_of(maker, key->a))
+		return;
+	scale = profile_scale(profile, maker->process, key->a);
+	error = estimate_error(&maker->estimates[id - 1], &maker->sizes[key->a], count.whole,
+			       scale);
+	doubt = profile_collector_note(profile, maker->process, "doubt", collector);
+	if (*doubt) {
+		double off =
+			estimate_scale(doubt) * scale * estimate_sum(&maker->estimates[id - 1]);
+
+		error = estimate_root(error * error + off * off);
+	}
 	if (!(error > 0))
 		return;
 	if (!GROW(profile->errors, maker->error_capacity, profile->error_count)) {

@@ -42,7 +42,8 @@ struct profile_maker {
 	uint32_t last_thread_id, last_thread;
 	struct pairs observed; /* (metric, innermost function) */
 	struct estimate *estimates; /* by its id - 1 */
-	size_t estimate_capacity, error_capacity;
+	struct estimate_sizes *sizes; /* by metric */
+	size_t estimate_capacity, error_capacity, size_count, size_capacity;
 
 	struct process_loss *losses;
 	size_t loss_count, loss_capacity;

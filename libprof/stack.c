@@ -102,7 +102,7 @@ uint32_t stack_epoch(void)
 
 void stack_sample(const struct recording_sample *sample)
 {
-	stacks.any = true;
+	stacks.any |= sample->node != 0;
 	recording_put_sample(stacks.recording, sample);
 }
 

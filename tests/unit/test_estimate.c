@@ -4,6 +4,9 @@
 
 #include <math.h>
 
+/* Nothing is said of them. */
+static const struct estimate_sizes sizes;
+
 static bool near(double a, double b)
 {
 	return fabs(a - b) <= 1e-12 * fabs(b);
@@ -14,7 +17,7 @@ static struct estimate of_windows(const uint64_t *values, size_t count)
 	struct estimate estimate = { 0 };
 
 	for (size_t i = 0; i < count; i++)
-		estimate_add(&estimate, 1000 + i, values[i]);
+		estimate_add(&estimate, &sizes, 1000 + i, values[i]);
 	return estimate;
 }
 
@@ -24,13 +27,35 @@ Test(estimate, the_error_is_the_spread_between_windows)
 	struct estimate estimate = of_windows((uint64_t[]){ 6, 6 }, 2);
 
 	/* 6 6 0 0: 4/3 * (72 - 144/4) = 48 */
-	cr_assert(near(estimate_error(&estimate, 4, 1), 6.928203230275509));
-	cr_assert(near(estimate_error(&estimate, 4, 10.5), 72.74613391789285));
+	cr_assert(near(estimate_error(&estimate, &sizes, 4, 1), 6.928203230275509));
+	cr_assert(near(estimate_error(&estimate, &sizes, 4, 10.5), 72.74613391789285));
 	estimate = of_windows((uint64_t[]){ 2, 0, 2 }, 3);
 	/* 2 0 2 0: 4/3 * (8 - 16/4) = 16/3 */
-	cr_assert(near(estimate_error(&estimate, 4, 1), 2.309401076758503));
+	cr_assert(near(estimate_error(&estimate, &sizes, 4, 1), 2.309401076758503));
 	estimate = of_windows((uint64_t[]){ 5, 5, 5 }, 3);
-	cr_assert_eq(estimate_error(&estimate, 3, 1000), 0);
+	cr_assert_eq(estimate_error(&estimate, &sizes, 3, 1000), 0);
+}
+
+/* Windows that saw twice as much counted twice as much: that is no spread. */
+Test(estimate, counts_that_follow_the_size_are_sure)
+{
+	static const uint64_t seen[] = { 100, 300, 200, 50 };
+	struct estimate_sizes known = { 0 };
+	struct estimate sure = { 0 }, unsure = { 0 }, rare = { 0 };
+
+	for (size_t i = 0; i < 4; i++) {
+		estimate_size(&known, 1000 + i, seen[i]);
+		estimate_add(&sure, &known, 1000 + i, seen[i] * 7);
+		estimate_add(&unsure, &known, 1000 + i, 10);
+		if (i == 1)
+			estimate_add(&rare, &known, 1000 + i, 6);
+	}
+	cr_assert_lt(estimate_error(&sure, &known, 4, 1), 1e-3);
+	/* r = 40/650; 4/3 * (400 - 2 r 6500 + r^2 142500) */
+	cr_assert(near(estimate_error(&unsure, &known, 4, 1), 13.645266354512895));
+	/* r = 6/650; twice the root of 4/3 * (36 - 2 r 1800 + r^2 142500) */
+	cr_assert(near(estimate_error(&rare, &known, 4, 2), 8.917770305347346));
+	cr_assert_eq(estimate_sum(&unsure), 40);
 }
 
 Test(estimate, a_window_is_what_has_its_time)
@@ -38,20 +63,20 @@ Test(estimate, a_window_is_what_has_its_time)
 	struct estimate pieces = { 0 }, whole = of_windows((uint64_t[]){ 6, 7 }, 2);
 
 	for (unsigned i = 1; i <= 3; i++)
-		estimate_add(&pieces, 1000, i);
-	estimate_add(&pieces, 900, 7);
+		estimate_add(&pieces, &sizes, 1000, i);
+	estimate_add(&pieces, &sizes, 900, 7);
 	cr_assert_eq(pieces.windows, 2);
-	cr_assert_eq(estimate_error(&pieces, 9, 1), estimate_error(&whole, 9, 1));
+	cr_assert_eq(estimate_error(&pieces, &sizes, 9, 1), estimate_error(&whole, &sizes, 9, 1));
 }
 
 Test(estimate, a_window_at_time_zero_counts_too)
 {
 	struct estimate estimate = { 0 };
 
-	estimate_add(&estimate, 0, 3);
-	estimate_add(&estimate, 1, 5);
+	estimate_add(&estimate, &sizes, 0, 3);
+	estimate_add(&estimate, &sizes, 1, 5);
 	/* 3 5: 2/1 * (34 - 64/2) = 4 */
-	cr_assert(near(estimate_error(&estimate, 2, 1), 2));
+	cr_assert(near(estimate_error(&estimate, &sizes, 2, 1), 2));
 	cr_assert_eq(estimate.windows, 2);
 }
 
@@ -59,12 +84,12 @@ Test(estimate, too_few_windows_are_not_believed)
 {
 	struct estimate estimate = of_windows((uint64_t[]){ 3, 5 }, 2);
 
-	cr_assert(near(estimate_error(&estimate, 1, 1), 2), "there were two");
+	cr_assert(near(estimate_error(&estimate, &sizes, 1, 1), 2), "there were two");
 	estimate = of_windows((uint64_t[]){ 7 }, 1);
-	cr_assert_eq(estimate_error(&estimate, 1, 10), 70, "one window shows no spread");
+	cr_assert_eq(estimate_error(&estimate, &sizes, 1, 10), 70, "one window shows no spread");
 	estimate = (struct estimate){ 0 };
-	cr_assert_eq(estimate_error(&estimate, 0, 10), 0);
-	cr_assert_eq(estimate_error(&estimate, 5, 10), 0);
+	cr_assert_eq(estimate_error(&estimate, &sizes, 0, 10), 0);
+	cr_assert_eq(estimate_error(&estimate, &sizes, 5, 10), 0);
 }
 
 Test(estimate, a_scale_is_a_number_above_zero)
