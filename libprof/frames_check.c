@@ -25,6 +25,7 @@
 
 #define DEPTH 64 /* frames that are compared */
 #define NAMED 4 /* of them, by name: those of our own program */
+#define VERSIONS_APART 63 /* less than any four objects lie apart in memory */
 #define DISTANCE_MAX 4096
 #define BEGINS_MAX 16
 
@@ -52,6 +53,7 @@ static struct py_object *called_back(struct py_object *self, struct py_object *a
 static errmsg compare(void);
 static errmsg learn_distance(void);
 static errmsg compare_kinds(void);
+static errmsg compare_versions(const struct frame *found);
 static bool owner_is(uintptr_t frame, unsigned char least, unsigned char most);
 static int32_t begin_of(const struct frame *found);
 static errmsg compare_frames(const struct frame *found, size_t count, bool cut);
@@ -127,6 +129,8 @@ static errmsg compare(void)
 	error = compare_frames(state.tolerant, walk.count, result == FRAMES_CUT);
 	if (!error)
 		error = compare_kinds();
+	if (!error)
+		error = compare_versions(state.tolerant);
 	if (error)
 		return error;
 	if (frames_walk(state.plain, DEPTH, 0, &count, &interpreter) != result ||
@@ -187,6 +191,24 @@ static errmsg compare_kinds(void)
 	int32_t inner = begin_of(&state.tolerant[0]), generator = begin_of(&state.tolerant[1]);
 	if (inner != 0 || generator < 1 || generator > BEGINS_MAX)
 		return "this CPython's code begins elsewhere than expected: no stacks";
+	return NULL;
+}
+
+/* Code objects are numbered as they are made: ours one after the other. */
+static errmsg compare_versions(const struct frame *found)
+{
+	uint32_t versions[NAMED];
+	for (size_t i = 0; i < NAMED; i++) {
+		uintptr_t from = found[i].code + frames_layout()->code_version;
+		bool is_good = os_read(&versions[i], from, sizeof(versions[i])) && versions[i];
+		for (size_t j = 0; j < i; j++) {
+			uint32_t apart = versions[i] > versions[j] ? versions[i] - versions[j] :
+								     versions[j] - versions[i];
+			is_good &= apart > 0 && apart <= VERSIONS_APART;
+		}
+		if (!is_good)
+			return "this CPython's code objects are not numbered as expected: no stacks";
+	}
 	return NULL;
 }
 
