@@ -202,16 +202,17 @@ static int reopen(const char *path, int flags, int descriptor)
 	return opened < 0 ? -1 : dup2(opened, descriptor);
 }
 
-/* TEST_RUNTIME is what wants to be in a process from its start, with us and without: a sanitizer. */
+/* TEST_RUNTIME is what wants to be in a process from its start, with us and without: a sanitizer. It comes
+   after us, or it would hand us its own thread starts instead of Python's. */
 static void set_preload(struct run *run)
 {
-	const char *first = getenv("TEST_RUNTIME") ? getenv("TEST_RUNTIME") : "";
+	const char *runtime = getenv("TEST_RUNTIME") ? getenv("TEST_RUNTIME") : "";
 	const char *ours = run->preload ? run->preload : run_tested("LIBMONPROF");
 
 	unsetenv("LD_PRELOAD");
-	if (*first || !run->is_plain)
-		putenv(run_text(run, "LD_PRELOAD=%s%s%s", first, *first ? " " : "",
-				run->is_plain ? "" : ours));
+	if (*runtime || !run->is_plain)
+		putenv(run_text(run, "LD_PRELOAD=%s%s%s", run->is_plain ? "" : ours,
+				*runtime ? " " : "", runtime));
 }
 
 static void become_program(struct run *run, char *const argv[])

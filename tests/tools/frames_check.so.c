@@ -78,6 +78,8 @@ const char *check_wrong(size_t member, int by)
 	if (offset > &wrong.bytes_data)
 		return "";
 	*offset = (uint16_t)(*offset + by);
+	/* The one that is no offset: C has no shift by more bits than there are */
+	wrong.unicode_kind_shift %= 32;
 	frames_layout_set(&wrong);
 	errmsg error = frames_check();
 	frames_layout_set(&right);

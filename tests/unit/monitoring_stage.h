@@ -26,6 +26,7 @@ struct py_object {
 	monitoring_call *call; /* of a callback: the word behind the type */
 	long number;
 	char text[32];
+	struct py_object *next, **link; /* of all: what a fork leaves behind is no leak */
 };
 
 /* The numbers are not CPython's: they have to be read. */
@@ -50,7 +51,7 @@ static struct py_object none = { .references = 1 }, pending = { .references = 1 
 			monitoring = { .references = 1 }, events = { .references = 1 },
 			disable = { .references = 1 }, callback_type = { .references = 1 },
 			text_type, int_type, error_type, *error_pointer = &error_type;
-static struct py_object *raised;
+static struct py_object *raised, *every;
 static bool free_clears; /* 3.14 */
 static bool audit_refuses, set_refuses, type_is_missing;
 static long alive; /* references that the library holds */
@@ -67,8 +68,21 @@ static struct py_object *fresh(struct py_object *type, const char *text, long nu
 	object->type = type;
 	object->number = number;
 	snprintf(object->text, sizeof(object->text), "%s", text);
+	object->next = every;
+	object->link = &every;
+	if (every)
+		every->link = &object->next;
+	every = object;
 	alive++;
 	return object;
+}
+
+static void destroy(struct py_object *object)
+{
+	*object->link = object->next;
+	if (object->next)
+		object->next->link = object->link;
+	free(object);
 }
 
 static void take_reference(struct py_object *object)
@@ -81,7 +95,7 @@ static void drop_reference(struct py_object *object)
 {
 	alive--;
 	if (--object->references == 0)
-		free(object);
+		destroy(object);
 }
 
 /* What CPython itself holds is not the library's. */
@@ -95,7 +109,7 @@ static struct py_object *hold(struct py_object *object)
 static void let_go(struct py_object *object)
 {
 	if (object && --object->references == 0)
-		free(object);
+		destroy(object);
 }
 
 static struct py_object *give(struct py_object *object)

@@ -78,6 +78,9 @@ static void plain_exit(int status)
 #define cr_assert_leq(a, b, ...) PLAIN_CHECK(true, (a) <= (b), #a " <= " #b, __VA_ARGS__)
 #define cr_assert_gt(a, b, ...) PLAIN_CHECK(true, (a) > (b), #a " > " #b, __VA_ARGS__)
 #define cr_assert_geq(a, b, ...) PLAIN_CHECK(true, (a) >= (b), #a " >= " #b, __VA_ARGS__)
+#define cr_assert_float_eq(a, b, most, ...)                                                \
+	PLAIN_CHECK(true, (a) - (b) <= (most) && (b) - (a) <= (most), #a " is nearly " #b, \
+		    __VA_ARGS__)
 #define cr_assert_str_eq(a, b, ...) PLAIN_CHECK(true, strcmp(a, b) == 0, #a " is " #b, __VA_ARGS__)
 #define cr_assert_arr_eq(a, b, n, ...) \
 	PLAIN_CHECK(true, memcmp(a, b, n) == 0, #a " is " #b, __VA_ARGS__)
