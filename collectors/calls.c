@@ -23,6 +23,8 @@
 #define COST_DOUBT \
 	0.1 /* of what an event costs: in a program's caches it is more or less than in ours */
 #define TREES_SPARE 4
+#define TREES_SPARE_ALWAYS 16 /* in which a thread goes on when its tree is full */
+#define ALWAYS_PASS_NS UINT64_C(5000000) /* full ones are then written */
 #define TREES_WANTED_MOST 64
 #define LATE_NS \
 	UINT64_C(20000000) /* a window that nobody has closed by then is closed by a pending call */
@@ -110,7 +112,7 @@ static errmsg calls_start(void)
 	if (error)
 		return error;
 	calls.mode = calls_plan.rate_ppm >= PPM ? CALLS_ALWAYS : CALLS_WINDOWS;
-	for (unsigned i = 0; i < TREES_SPARE && calls_tree_add(); i++)
+	for (unsigned i = 0; i < TREES_SPARE_ALWAYS && calls_tree_add(); i++)
 		;
 	if (!atomic_load(&calls.tree_count))
 		return "no memory";
@@ -198,7 +200,7 @@ static void calls_pass(uint64_t time_ns)
 	uint32_t state = atomic_load_explicit(&calls.state, memory_order_acquire);
 
 	calls_plan.is_late = false;
-	if (calls.mode == CALLS_OFF || atomic_load(&calls.is_stopped))
+	if (calls.mode == CALLS_OFF)
 		return;
 	if (atomic_load(&calls.is_lost)) {
 		if (!calls_plan.has_said)
@@ -207,6 +209,8 @@ static void calls_pass(uint64_t time_ns)
 		calls_plan.has_said = true;
 		return;
 	}
+	if (atomic_load(&calls.is_stopped))
+		return;
 	trees_stock();
 	if (calls.mode == CALLS_WINDOWS && state == CALLS_NONE && time_ns >= calls_plan.next_ns)
 		window_ask(time_ns);
@@ -273,7 +277,8 @@ static uint64_t gap_least_ns(void)
 /* A tree for every thread that may want one, before it does. */
 static void trees_stock(void)
 {
-	uint32_t count = atomic_load(&calls.tree_count), wanted = TREES_SPARE;
+	uint32_t wanted = calls.mode == CALLS_ALWAYS ? TREES_SPARE_ALWAYS : TREES_SPARE;
+	uint32_t count = atomic_load(&calls.tree_count);
 	struct thread *thread = NULL;
 
 	/* In a short window few threads get the GIL. */
@@ -286,12 +291,35 @@ static void trees_stock(void)
 		;
 }
 
+bool calls_tree_add(void)
+{
+	uint32_t at = atomic_load(&calls.tree_count);
+	struct calltree *tree = at < CALLS_TREES_MAX ? os_pages_map(sizeof(*tree)) : NULL;
+	bool is_put = false;
+
+	if (!tree)
+		return false;
+	atomic_store_explicit(&tree->state, CALLS_TREE_FREE, memory_order_relaxed);
+	/* Whoever finds a slot taken that is not counted yet counts it. */
+	while (!is_put && (at = atomic_load(&calls.tree_count)) < CALLS_TREES_MAX) {
+		struct calltree *none = NULL;
+
+		is_put = atomic_compare_exchange_strong(&calls.trees[at], &none, tree);
+		atomic_compare_exchange_strong(&calls.tree_count, &at, at + 1);
+	}
+	if (!is_put)
+		os_pages_unmap(tree, sizeof(*tree));
+	return is_put;
+}
+
 static uint64_t calls_due_ns(void)
 {
 	uint32_t state = atomic_load(&calls.state);
 
-	if (calls.mode != CALLS_WINDOWS || atomic_load(&calls.is_lost))
+	if (calls.mode == CALLS_OFF || atomic_load(&calls.is_lost))
 		return UINT64_MAX;
+	if (calls.mode == CALLS_ALWAYS)
+		return os_monotonic_ns() + ALWAYS_PASS_NS;
 	/* A window is written some time after its end; it is next's turn only then. */
 	return state == CALLS_NONE ? calls_plan.next_ns :
 				     calls.begun_ns + calls_plan.window_ns + LATE_NS * 2;

@@ -11,6 +11,7 @@
 #include "calls.h"
 
 #define THREADS_LOOKED_AT 32
+#define NODES_MOST (CALLTREE_NODES - CALLTREE_DEPTH / 2 - 2) /* one event makes no more than the rest */
 #define PROBE_ROUNDS 4
 #define PROBE_CALLS 64
 #define CALIBRATION_ROUNDS 5
@@ -245,6 +246,8 @@ static struct calltree *observed(uint64_t now_ticks, enum calltree_kind kind)
 	if (!is_own(tree, thread))
 		tree = tree && calls.mode == CALLS_ALWAYS ? tree_change(own, thread) :
 							    tree_take(own, thread);
+	else if (tree->node_count > NODES_MOST && calls.mode == CALLS_ALWAYS)
+		tree = tree_change(own, thread);
 	if (!tree) {
 		atomic_fetch_add_explicit(&calls.missed, 1, memory_order_relaxed);
 		return NULL;
@@ -268,6 +271,9 @@ static struct calltree *tree_take(struct calls_thread *own, const struct thread 
 {
 	struct calltree *tree = tree_free();
 
+	/* Threads may come faster than the drainer looks. */
+	while (!tree && calls_tree_add())
+		tree = tree_free();
 	own->tree = tree;
 	if (!tree)
 		return NULL;
@@ -378,22 +384,6 @@ static bool code_is(uintptr_t code, struct py_object *object)
 }
 
 /* ---- windows ---- */
-
-bool calls_tree_add(void)
-{
-	uint32_t at = atomic_load(&calls.tree_count);
-	struct calltree *tree;
-
-	if (at == CALLS_TREES_MAX)
-		return false;
-	tree = os_pages_map(sizeof(*tree));
-	if (!tree)
-		return false;
-	atomic_store_explicit(&tree->state, CALLS_TREE_FREE, memory_order_relaxed);
-	atomic_store_explicit(&calls.trees[at], tree, memory_order_release);
-	atomic_store_explicit(&calls.tree_count, at + 1, memory_order_release);
-	return true;
-}
 
 void calls_window_stamp(void)
 {

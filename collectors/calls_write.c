@@ -7,6 +7,8 @@
  */
 #include "calls.h"
 
+#define COST_SHARE_MOST 20 /* all but a twentieth of a window */
+
 static void window_write(const struct collector_writer *writer);
 static double events_slowness(void);
 static double window_cpu_ns(uint64_t cost_ticks, uint64_t quiet);
@@ -50,7 +52,7 @@ static void window_write(const struct collector_writer *writer)
 		.thread = RECORDING_THREAD_PROCESS,
 		.metric = METRIC_calls_calls,
 	};
-	uint64_t cost_ticks, end_ticks, quiet = 0;
+	uint64_t cost_ticks, most_ticks, end_ticks, quiet = 0;
 	double cpu_ns;
 
 	if (atomic_load(&calls.state) == CALLS_OPEN) {
@@ -64,6 +66,10 @@ static void window_write(const struct collector_writer *writer)
 				events_slowness()) +
 		     calls.opening_ticks;
 	end_ticks = calls.closed_ticks < calls.end_ticks ? calls.closed_ticks : calls.end_ticks;
+	/* Measured at another moment, it could be more than all there was. */
+	most_ticks = (end_ticks - calls.begun_ticks) / COST_SHARE_MOST * (COST_SHARE_MOST - 1);
+	if (cost_ticks > most_ticks)
+		cost_ticks = most_ticks;
 	calls_plan.weight = 1;
 	if (calls.is_cut)
 		calls_plan.weight = (double)calls.planned_ticks /

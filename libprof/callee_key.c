@@ -21,6 +21,7 @@
 struct callee_layout callee_layout;
 
 static void take_other(struct callee_object *taken);
+static bool calls_python(struct py_object *type);
 static bool takes_names(struct callee_object *taken);
 static uint64_t key_of(const struct callee_object *object);
 static uint64_t class_key(struct py_object *type, uint64_t seed);
@@ -96,8 +97,18 @@ static void take_other(struct callee_object *taken)
 		taken->slot = *base;
 		taken->kind = CALLEE_SLOT;
 	} else if (!takes_names(taken)) {
-		taken->kind = CALLEE_INSTANCE;
+		taken->kind = calls_python(taken->type) ? CALLEE_PYTHON : CALLEE_INSTANCE;
 	}
+}
+
+/* Its __call__ is a Python function, with events of its own; only classes of Python's have one. */
+static bool calls_python(struct py_object *type)
+{
+	struct py_object *call = NULL;
+
+	if (callee_word(type, CALLEE_TYPE_FLAGS) & CALLEE_TYPE_IS_HEAP)
+		call = py._PyType_Lookup(type, callee_layout.text_call);
+	return call && callee_type_of(call) == py.PyFunction_Type;
 }
 
 /* Cython's functions, numpy's, and what functools.lru_cache and numpy's dispatcher wrap. */

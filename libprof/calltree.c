@@ -64,7 +64,7 @@ void calltree_push(struct calltree *tree, uint32_t node, uintptr_t frame, bool i
 
 	if (is_begun)
 		tree->nodes[node].calls++;
-	if (node == CALLTREE_LOST)
+	if (is_begun && node == CALLTREE_LOST)
 		tree->lost++;
 	if (tree->depth == CALLTREE_DEPTH) {
 		tree->depth = 0;

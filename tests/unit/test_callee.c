@@ -82,6 +82,16 @@ Test(callee, names_as_a_programmer_writes_them)
 	cr_expect_str_eq(name_of(&thing), "pkg.mod|Thing.__call__", "inherited from a type of C's");
 }
 
+Test(callee, an_object_with_a_call_of_pythons_is_none_of_cs)
+{
+	struct object thing = { 1, &sub_type }, function = { 1, &function_type };
+
+	cr_assert_null(callee_start());
+	cr_expect_neq(key_of(&thing), 0);
+	sub_type.attributes[0] = &function;
+	cr_expect_eq(key_of(&thing), 0);
+}
+
 Test(callee, an_address_used_again_is_another_callee)
 {
 	char name[24] = "";

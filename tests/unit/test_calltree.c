@@ -160,6 +160,9 @@ Test(calltree, what_does_not_fit_is_lost_and_counted)
 	leave(1);
 	enter(CALLTREE_NODES + 5, 1);
 	cr_expect_eq(enter(1, 1), CALLTREE_LOST, "below what is lost all is lost");
+	cr_expect_eq(tree->lost, CALLTREE_FIRST + 2);
+	calltree_push(tree, CALLTREE_LOST, 1, false);
+	cr_expect_eq(tree->lost, CALLTREE_FIRST + 2, "no call, one that was there");
 }
 
 Test(calltree, a_stack_too_deep_starts_anew)

@@ -1,0 +1,363 @@
+/*
+ * test_calls.c - calls counted by sys.monitoring: exact where every call is observed, an estimate where windows
+ * are, and the program as it would be without us.
+ *
+ * Programs print what they have called ("CALLER CALLEE COUNT"); the profile is read through pprof.
+ */
+#include "common.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct run *run_calls(const char *rate)
+{
+	struct run *run = run_new();
+
+	run->limit_s = 120;
+	run_set(run, "MONPROF_COLLECT", "calls");
+	run_set(run, "MONPROF_CALLS_RATE", rate);
+	return run;
+}
+
+static bool is_below(const struct stack *stack, const char *caller)
+{
+	for (size_t i = 0; i + 1 < stack->depth; i++) {
+		if (stacks_is(stack->frames[i], caller))
+			return true;
+	}
+	return false;
+}
+
+/* Calls of `callee` ("*": of whatever) below `caller`. */
+static uint64_t calls_of(const struct stacks *stacks, const char *caller, const char *callee)
+{
+	uint64_t calls = 0;
+
+	for (size_t i = 0; i < stacks->count; i++) {
+		const struct stack *stack = &stacks->stacks[i];
+
+		if (!stack->depth || !is_below(stack, caller))
+			continue;
+		if (strcmp(callee, "*") == 0 || stacks_is(stack->frames[stack->depth - 1], callee))
+			calls += stack->count;
+	}
+	return calls;
+}
+
+static const char *comment_of(struct run *run, const struct stacks *stacks, const char *key)
+{
+	const char *at = strstr(stacks->comments, run_text(run, "Comment: %s=", key));
+
+	RUN_CHECK(run, at, "no remark %s in\n%s", key, stacks->comments);
+	return strchr(at, '=') + 1;
+}
+
+/* Each line of `told` that begins with `prefix` is within `percent` of what the profile has. */
+static unsigned check_told(struct run *run, const struct stacks *stacks, const char *prefix,
+			   unsigned percent)
+{
+	unsigned lines = 0;
+	char caller[128], callee[128];
+	unsigned long long wanted, counted;
+
+	for (const char *line = run->out; line && *line; line = strchr(line, '\n') + 1) {
+		if (strncmp(line, prefix, strlen(prefix)) != 0)
+			continue;
+		RUN_CHECK(run,
+			  sscanf(line + strlen(prefix), "%127s %127s %llu", caller, callee,
+				 &wanted) == 3,
+			  "not a count: %s", line);
+		counted = calls_of(stacks, caller, callee);
+		RUN_CHECK(run,
+			  counted * 100 >= wanted * (100 - percent) &&
+				  counted * 100 <= wanted * (100 + percent),
+			  "%llu calls of %s in %s, the program made %llu\n%s", counted, callee,
+			  caller, wanted, stacks->comments);
+		lines++;
+	}
+	return lines;
+}
+
+static void check_exact(const char *kind)
+{
+	struct run *run = run_calls("100%");
+	struct stacks *stacks;
+
+	run_go(run, python_path(), run_program("counts.py"), kind, NULL);
+	run_check_exit(run, 0);
+	run_check_silent(run);
+	RUN_CHECK(run, run->file_count == 1 && run_count(run, ".calls.pb.gz") == 1,
+		  "wanted one file");
+	stacks = stacks_read(run, run_file(run, ".calls.pb.gz"));
+	RUN_CHECK(run, strcmp(stacks->sample_types, "calls/count[dflt] time/nanoseconds") == 0,
+		  "sample types: %s", stacks->sample_types);
+	RUN_CHECK(run, strncmp(comment_of(run, stacks, "calls.lost"), "0\n", 2) == 0,
+		  "some are lost:\n%s", stacks->comments);
+	RUN_CHECK(run, check_told(run, stacks, "", 0) > 0, "it told nothing");
+	stacks_free(stacks);
+	run_free(run);
+}
+
+Test(calls_exact, plain)
+{
+	check_exact("plain");
+}
+
+Test(calls_exact, recursion)
+{
+	check_exact("recursion");
+}
+
+Test(calls_exact, exceptions)
+{
+	check_exact("exceptions");
+}
+
+Test(calls_exact, generators)
+{
+	check_exact("generators");
+}
+
+Test(calls_exact, coroutines)
+{
+	check_exact("async");
+}
+
+Test(calls_exact, ways_to_call)
+{
+	check_exact("ways");
+}
+
+Test(calls_exact, callbacks_from_c)
+{
+	check_exact("callbacks");
+}
+
+Test(calls_exact, functions_of_c)
+{
+	check_exact("c");
+}
+
+Test(calls_exact, threads)
+{
+	check_exact("threads");
+}
+
+Test(calls_exact, threads_that_end_at_once)
+{
+	check_exact("many");
+}
+
+Test(calls_exact, threads_one_after_another)
+{
+	check_exact("short");
+}
+
+/* What is open at a flush goes on after it. */
+Test(calls_exact, over_flushes)
+{
+	struct run *run = run_calls("100%");
+	struct stacks *stacks;
+
+	run_set(run, "MONPROF_FLUSH", "30ms");
+	run_go(run, python_path(), run_program("counts.py"), "slowly", NULL);
+	run_check_exit(run, 0);
+	stacks = stacks_read(run, run_file(run, ".calls.pb.gz"));
+	RUN_CHECK(run, check_told(run, stacks, "", 0) == 3, "it told less");
+	stacks_free(stacks);
+	run_free(run);
+}
+
+/* Parent and child each have what they called themselves. */
+Test(calls_exact, fork)
+{
+	struct run *run = run_calls("100%");
+	unsigned long long pids[2] = { 0, 0 };
+	unsigned count = 0;
+
+	run_go(run, python_path(), run_program("counts.py"), "fork", NULL);
+	run_check_exit(run, 0);
+	RUN_CHECK(run, run_count(run, ".calls.pb.gz") == 2, "wanted two files");
+	for (const char *line = run->out; line && *line; line = strchr(line, '\n') + 1) {
+		unsigned long long pid = strtoull(line, NULL, 10);
+
+		if (pid != pids[0] && pid != pids[1])
+			pids[count++ % 2] = pid;
+	}
+	RUN_CHECK(run, count == 2, "wanted two processes");
+	for (unsigned i = 0; i < 2; i++) {
+		const char *path = run_text(run, "%s/monprof.%llu.calls.pb.gz", run->dir, pids[i]);
+		struct stacks *stacks = stacks_read(run, path);
+
+		check_told(run, stacks, run_text(run, "%llu ", pids[i]), 0);
+		stacks_free(stacks);
+	}
+	run_free(run);
+}
+
+/* ---- windows ---- */
+
+Test(calls_windows, steady)
+{
+	struct run *run = run_calls("20%");
+	struct stacks *stacks;
+
+	run_go(run, python_path(), run_program("counts.py"), "steady", NULL);
+	run_check_exit(run, 0);
+	run_check_silent(run);
+	stacks = stacks_read(run, run_file(run, ".calls.pb.gz"));
+	RUN_CHECK(run, atoi(comment_of(run, stacks, "windows.calls")) > 20, "few windows:\n%s",
+		  stacks->comments);
+	RUN_CHECK(run, atof(comment_of(run, stacks, "scale.calls.calls")) > 1, "no scale:\n%s",
+		  stacks->comments);
+	RUN_CHECK(run, check_told(run, stacks, "", 20) == 3, "it told less");
+	stacks_free(stacks);
+	run_free(run);
+}
+
+/* Windows pass while nothing runs. */
+Test(calls_windows, idle)
+{
+	struct run *run = run_calls("20%");
+	struct stacks *stacks;
+
+	run_go(run, python_path(), run_program("counts.py"), "idle", NULL);
+	run_check_exit(run, 0);
+	run_check_silent(run);
+	stacks = stacks_read(run, run_file(run, ".calls.pb.gz"));
+	RUN_CHECK(run, atoi(comment_of(run, stacks, "windows.calls")) > 5, "few windows:\n%s",
+		  stacks->comments);
+	/* It is called 1,000 times: each is there with its chance, a fifth. */
+	RUN_CHECK(run, calls_of(stacks, "idle", "leaf") < 3000, "%llu calls of leaf",
+		  (unsigned long long)calls_of(stacks, "idle", "leaf"));
+	stacks_free(stacks);
+	run_free(run);
+}
+
+/* ---- options ---- */
+
+Test(calls_options, python_only)
+{
+	struct run *run = run_calls("100%");
+	struct stacks *stacks;
+
+	run_set(run, "MONPROF_CALLS_EVENTS", "py");
+	run_go(run, python_path(), run_program("counts.py"), "callbacks", NULL);
+	run_check_exit(run, 0);
+	stacks = stacks_read(run, run_file(run, ".calls.pb.gz"));
+	RUN_CHECK(run, calls_of(stacks, "callbacks", "key_of") == 116, "%llu calls of key_of",
+		  (unsigned long long)calls_of(stacks, "callbacks", "key_of"));
+	for (size_t i = 0; i < stacks->frame_count; i++) {
+		RUN_CHECK(run,
+			  !stacks->frames[i] || !stacks_is(stacks->frames[i], "builtins.sorted"),
+			  "a frame of C: %s", stacks->frames[i]->name);
+	}
+	stacks_free(stacks);
+	run_free(run);
+}
+
+static void check_holder(struct run *run, const char *wanted)
+{
+	run_go(run, python_path(), "-c", "import sys; print(sys.monitoring.get_tool(2))", NULL);
+	run_check_exit(run, 0);
+	run_check_silent(run);
+	RUN_CHECK(run, strcmp(run->out, run_text(run, "%s\n", wanted)) == 0, "wanted %s", wanted);
+	run_free(run);
+}
+
+Test(calls_options, holds_the_profilers_id)
+{
+	check_holder(run_calls("100%"), "monprof");
+	check_holder(run_calls("1%"), "monprof");
+}
+
+Test(calls_options, rate_0_claims_nothing)
+{
+	check_holder(run_calls("0%"), "None");
+}
+
+Test(calls_options, with_cpu)
+{
+	struct run *run = run_calls("100%");
+
+	run_set(run, "MONPROF_COLLECT", "cpu,calls");
+	run_go(run, python_path(), run_program("burn.py"), "1", NULL);
+	run_check_exit(run, 0);
+	run_check_silent(run);
+	RUN_CHECK(run,
+		  run->file_count == 2 && run_count(run, ".cpu.pb.gz") == 1 &&
+			  run_count(run, ".calls.pb.gz") == 1,
+		  "wanted two files");
+	common_check(run, run_file(run, ".cpu.pb.gz"), "burn", "spin", 900);
+	run_free(run);
+}
+
+/* ---- others ---- */
+
+enum said { NOTHING, MAY, MUST };
+
+/* With us, always and in windows, the program does what it does alone; that the id went is all we say. */
+static void check_citizen(const char *kind, enum said said)
+{
+	static const char *const rates[] = { "100%", "50%" };
+	struct run *plain = run_new();
+
+	plain->is_plain = true;
+	run_go(plain, python_path(), run_program("citizen.py"), kind, NULL);
+	run_check_exit(plain, 3);
+	for (unsigned i = 0; i < 2; i++) {
+		struct run *run = run_calls(rates[i]);
+
+		run_go(run, python_path(), run_program("citizen.py"), kind, NULL);
+		run_check_exit(run, 3);
+		RUN_CHECK(run, strcmp(run->out, plain->out) == 0, "alone it says: %s", plain->out);
+		if (said == MUST || (said == MAY && *run->err))
+			run_check_line(run, "the program took sys.monitoring's tool id");
+		else
+			run_check_silent(run);
+		RUN_CHECK(run, said || run_count(run, ".calls.pb.gz") == 1, "wanted a profile");
+		run_free(run);
+	}
+	run_free(plain);
+}
+
+Test(calls_citizen, cprofile_gets_its_id)
+{
+	check_citizen("cprofile", NOTHING);
+}
+
+Test(calls_citizen, id_is_freed)
+{
+	check_citizen("frees", MAY);
+}
+
+Test(calls_citizen, callbacks_of_the_programs)
+{
+	check_citizen("callbacks", MAY);
+}
+
+Test(calls_citizen, setprofile)
+{
+	check_citizen("setprofile", NOTHING);
+}
+
+Test(calls_citizen, settrace)
+{
+	check_citizen("settrace", NOTHING);
+}
+
+Test(calls_citizen, coverage_by_lines)
+{
+	check_citizen("coverage", NOTHING);
+}
+
+Test(calls_citizen, restarts_all_the_time)
+{
+	check_citizen("restarts", NOTHING);
+}
+
+Test(calls_citizen, all_ids_are_taken)
+{
+	check_citizen("all_ids", MUST);
+}

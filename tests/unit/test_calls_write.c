@@ -1,0 +1,275 @@
+/*
+ * test_calls_write.c - what windows saw, weighted and written: made-up trees, clocks and windows. A tick is a
+ * nanosecond here.
+ */
+#include "../../collectors/calls.h"
+
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BEGUN 1000000
+#define PLANNED 5000
+#define SAMPLES 64
+
+static struct calltree *tree;
+static struct recording_sample samples[SAMPLES], size;
+static struct frame frames[SAMPLES];
+static uint32_t parents[SAMPLES], sample_count, node_count, epoch_now, renewed_at;
+
+static uint32_t on_node(uint32_t parent, const struct frame *frame, uint64_t time_ns)
+{
+	cr_assert_lt(node_count, SAMPLES);
+	cr_expect_eq(time_ns, 7);
+	frames[node_count] = *frame;
+	parents[node_count] = parent;
+	return ++node_count;
+}
+
+static uint32_t on_epoch(void)
+{
+	return epoch_now;
+}
+
+static void on_sample(const struct recording_sample *sample)
+{
+	if (sample->node == 0) {
+		cr_expect_eq(sample->thread, RECORDING_THREAD_PROCESS);
+		size = *sample;
+		return;
+	}
+	cr_assert_lt(sample_count, SAMPLES);
+	samples[sample_count++] = *sample;
+	if (sample_count == renewed_at)
+		epoch_now++;
+}
+
+static const struct collector_writer writer = { on_node, on_epoch, on_sample };
+
+static void set_up(void)
+{
+	tree = calloc(1, sizeof(*tree));
+	cr_assert_not_null(tree);
+	calls.trees[0] = tree;
+	calls.tree_count = 1;
+	calls.mode = CALLS_WINDOWS;
+	calls.begun_ns = BEGUN;
+	calls.begun_ticks = BEGUN;
+	calls.begun_cpu_ns = 100;
+	calls.planned_ticks = PLANNED;
+	calls.end_ticks = BEGUN + PLANNED;
+	calls.closed_ticks = BEGUN + PLANNED + 1;
+	calls.closed_cpu_ns = 100 + PLANNED;
+	calls.slowness = calls_plan.slowness = 1;
+	calls.state = CALLS_OVER;
+	calls_plan.window_ns = PLANNED;
+	calls_plan.rate_ppm = 10000;
+	calls_plan.random = 12345;
+	calltree_begin(tree, BEGUN);
+	tree->state = CALLS_TREE_USED;
+	tree->thread = 3;
+	tree->begun_ns = BEGUN;
+}
+
+static void tear_down(void)
+{
+	free(tree);
+}
+
+TestSuite(calls_write, .init = set_up, .fini = tear_down);
+
+/* A call of `key` that is not over. */
+static uint32_t enter(uint64_t key, enum calltree_kind kind, uint64_t ticks)
+{
+	struct calltree_callee callee = { key, 4, kind };
+	bool is_new;
+	uint32_t node;
+
+	calltree_pass(tree, tree->last_ticks + ticks, 0);
+	node = calltree_node(tree, &callee, &is_new);
+	if (is_new)
+		tree->nodes[node].made_ns = 7;
+	calltree_push(tree, node, key, true);
+	return node;
+}
+
+static void leave(uint64_t ticks)
+{
+	calltree_pass(tree, tree->last_ticks + ticks, 0);
+	calltree_pop(tree, CALLTREE_RETURN);
+}
+
+static uint64_t sum(enum metric metric, uint32_t node, uint32_t duration)
+{
+	uint64_t value = 0;
+
+	for (uint32_t i = 0; i < sample_count; i++)
+		if (samples[i].metric == metric && samples[i].node == node &&
+		    samples[i].duration == duration)
+			value += samples[i].value;
+	return value;
+}
+
+Test(calls_write, calls_durations_and_time_down_to_the_end)
+{
+	enter(0x1000, CALLTREE_PYTHON, 0);
+	enter(5, CALLTREE_C, 100);
+	leave(40);
+	enter(5, CALLTREE_C, 60);
+	calls_write(&writer);
+	cr_assert_eq(node_count, 2);
+	cr_expect_eq(frames[0].code, 0x1000);
+	cr_expect_eq(parents[0], 0);
+	cr_expect_eq(frames[1].code, 4, "a C function is its callee's id");
+	cr_expect_eq(frames[1].instruction, FRAME_CALLEE);
+	cr_expect_eq(parents[1], 1);
+	cr_expect_eq(sum(METRIC_calls_calls, 1, 0), 1);
+	cr_expect_eq(sum(METRIC_calls_calls, 2, 6), 1, "40 ns");
+	cr_expect_eq(sum(METRIC_calls_calls, 2, 0), 1, "not over yet");
+	cr_expect_eq(sum(METRIC_calls_time, 1, 0), 100 + 60);
+	cr_expect_eq(sum(METRIC_calls_time, 2, 0), 40 + PLANNED - 200, "until the window's end");
+	cr_expect_eq(samples[0].thread, 3);
+	cr_expect_eq(samples[0].time_ns, BEGUN);
+	cr_expect(size.value == PLANNED || size.value == PLANNED - 1, "it was closed a tick later");
+	cr_expect_eq(size.time_ns, BEGUN);
+	cr_expect_eq(calls.state, CALLS_NONE);
+	cr_expect_eq(tree->state, CALLS_TREE_FREE);
+	cr_expect_eq(tree->node_count, 0);
+	cr_expect_eq(calls_plan.windows, 1);
+	cr_expect_gt(calls_plan.next_ns, BEGUN + PLANNED);
+}
+
+Test(calls_write, a_window_cut_short_counts_for_all_of_it)
+{
+	for (unsigned i = 0; i < 10; i++) {
+		enter(0x1000, CALLTREE_PYTHON, 0);
+		leave(100);
+	}
+	calls.is_cut = true;
+	calls.closed_ticks = BEGUN + 999;
+	calls.closed_cpu_ns = 100 + 999;
+	calls_write(&writer);
+	cr_expect_eq(sum(METRIC_calls_calls, 1, 7), 50);
+	cr_expect_eq(sum(METRIC_calls_time, 1, 0), 5000);
+	cr_expect(size.value >= 4990 && size.value <= PLANNED, "%lu", size.value);
+}
+
+Test(calls_write, rounding_is_carried_on)
+{
+	for (unsigned i = 0; i < 10; i++) {
+		enter(0x1000 + i, CALLTREE_PYTHON, 0);
+		leave(0);
+	}
+	calls.is_cut = true;
+	calls.closed_ticks = BEGUN + 1999; /* each counts for 2.5 */
+	calls_write(&writer);
+	uint64_t all = 0;
+	for (uint32_t i = 0; i < sample_count; i++)
+		all += samples[i].metric == METRIC_calls_calls ? samples[i].value : 0;
+	cr_expect(all == 25 || all == 24, "%lu", all);
+}
+
+Test(calls_write, quiet_windows_saw_the_closer)
+{
+	enter(0x1000, CALLTREE_PYTHON, 0);
+	calls.closer = tree;
+	calls.closed_ticks = BEGUN + UINT64_C(1000000000);
+	calls.closed_cpu_ns = 100 + UINT64_C(500000000); /* half of the time at work */
+	calls_write(&writer);
+	/* 1 s with windows of 5 us, 1 % of the time: some 2,000 */
+	cr_expect(calls_plan.windows > 1700 && calls_plan.windows < 2300, "%lu",
+		  calls_plan.windows);
+	cr_expect_eq(sum(METRIC_calls_time, 1, 0), calls_plan.windows * PLANNED);
+	cr_expect_eq(calls_plan.planned_ns, calls_plan.windows * PLANNED);
+	cr_expect(size.value >= calls_plan.windows * PLANNED / 2 - 1000 &&
+			  size.value <= calls_plan.windows * PLANNED / 2 + 1000,
+		  "%lu", size.value);
+}
+
+Test(calls_write, what_events_cost_is_not_the_programs_time)
+{
+	enter(0x1000, CALLTREE_PYTHON, 0);
+	calls.end_ticks = BEGUN + PLANNED + 2000;
+	calls.closed_ticks = calls.end_ticks + 1;
+	calls.closed_cpu_ns = 100 + PLANNED + 2000;
+	calls.opening_ticks = 500;
+	calls.slowness = 2; /* so the other 1,500 were 3,000 */
+	calls.cost_start_ticks[CALLTREE_C] = 10;
+	calls_write(&writer);
+	cr_expect_eq(size.value, PLANNED + 2000 - 3500);
+	cr_expect_eq(calls_plan.cost_ns, 3500);
+	cr_expect_eq(calls.cost_ticks[CALLTREE_C], 20, "from now on");
+}
+
+Test(calls_write, costs_that_cannot_be_are_bounded)
+{
+	enter(0x1000, CALLTREE_PYTHON, 0);
+	calls.end_ticks = BEGUN + PLANNED * 100;
+	calls.is_cut = true;
+	calls.closed_ticks = BEGUN + 2000;
+	calls.closed_cpu_ns = 100 + 2000;
+	calls_write(&writer);
+	cr_expect(size.value > 0 && size.value <= PLANNED, "%lu", size.value);
+	cr_expect_eq(sum(METRIC_calls_calls, 1, 0), (uint64_t)calls_plan.weight);
+}
+
+Test(calls_write, in_a_new_epoch_nodes_are_put_again)
+{
+	for (unsigned i = 0; i < 3; i++) {
+		enter(0x1000 + i, CALLTREE_PYTHON, 0);
+		leave(0);
+	}
+	renewed_at = 1;
+	calls_write(&writer);
+	cr_expect_eq(node_count, 6);
+	cr_expect_eq(samples[0].node, 1);
+	cr_expect_eq(samples[1].node, 5);
+	cr_expect_eq(samples[2].node, 6);
+}
+
+Test(calls_write, at_the_end_an_open_window_is_written_and_its_tree_left_alone)
+{
+	enter(0x1000, CALLTREE_PYTHON, 0);
+	calls.state = CALLS_OPEN;
+	calls.is_stopped = true;
+	calls_write(&writer);
+	cr_expect_eq(sum(METRIC_calls_calls, 1, 0), 1);
+	cr_expect_eq(tree->state, CALLS_TREE_NONE);
+	cr_expect_eq(tree->depth, 1, "a callback may still be in it");
+	sample_count = 0;
+	calls_write(&writer);
+	cr_expect_eq(sample_count, 0, "once");
+}
+
+Test(calls_write, a_window_without_a_clock_says_nothing)
+{
+	enter(0x1000, CALLTREE_PYTHON, 0);
+	calls.begun_cpu_ns = 0;
+	calls_write(&writer);
+	cr_expect_eq(sample_count, 0);
+	cr_expect_eq(calls_plan.windows, 0);
+	cr_expect_eq(tree->state, CALLS_TREE_FREE);
+	cr_expect_eq(tree->node_count, 0);
+}
+
+Test(calls_write, observed_always_full_trees_are_written_and_used_ones_at_the_end)
+{
+	calls.mode = CALLS_ALWAYS;
+	calls.state = CALLS_OPEN;
+	enter(0x1000, CALLTREE_PYTHON, 0);
+	calls_write(&writer);
+	cr_expect_eq(sample_count, 0, "its thread is still in it");
+	tree->state = CALLS_TREE_FULL;
+	calls_plan.weight = 1;
+	calls_write(&writer);
+	cr_expect_eq(sum(METRIC_calls_calls, 1, 0), 1);
+	cr_expect_eq(tree->state, CALLS_TREE_FREE);
+	calltree_begin(tree, BEGUN);
+	tree->state = CALLS_TREE_USED;
+	enter(0x1000, CALLTREE_PYTHON, 0);
+	calls.is_stopped = true;
+	sample_count = 0;
+	calls_write(&writer);
+	cr_expect_eq(sample_count, 1);
+	cr_expect_eq(tree->state, CALLS_TREE_NONE);
+}
