@@ -24,6 +24,7 @@
 	0.1 /* of what an event costs: in a program's caches it is more or less than in ours */
 #define TREES_SPARE 4
 #define TREES_SPARE_ALWAYS 16 /* in which a thread goes on when its tree is full */
+#define CHECK_NS NS_PER_S /* observed always: is the tool id still ours? */
 #define ALWAYS_PASS_NS UINT64_C(5000000) /* full ones are then written */
 #define TREES_WANTED_MOST 64
 #define LATE_NS \
@@ -212,6 +213,9 @@ static void calls_pass(uint64_t time_ns)
 	if (atomic_load(&calls.is_stopped))
 		return;
 	trees_stock();
+	calls_plan.is_to_check = calls.mode == CALLS_ALWAYS && time_ns >= calls_plan.next_ns;
+	if (calls_plan.is_to_check)
+		calls_plan.next_ns = time_ns + CHECK_NS;
 	if (calls.mode == CALLS_WINDOWS && state == CALLS_NONE && time_ns >= calls_plan.next_ns)
 		window_ask(time_ns);
 	else if (state == CALLS_OPEN && calls.mode == CALLS_WINDOWS)
@@ -334,7 +338,8 @@ static void calls_burst_asked(void)
 
 static bool calls_wants_burst(void)
 {
-	return atomic_load(&calls.state) == CALLS_ASKED || calls_plan.is_late;
+	return atomic_load(&calls.state) == CALLS_ASKED || calls_plan.is_late ||
+	       calls_plan.is_to_check;
 }
 
 /* ---- in a thread that runs Python ---- */
@@ -344,8 +349,13 @@ static void calls_burst(void)
 	uint32_t state = atomic_load_explicit(&calls.state, memory_order_acquire);
 	uint64_t now = ticks_now();
 
-	if (atomic_load(&calls.is_stopped) || calls.mode != CALLS_WINDOWS)
+	if (atomic_load(&calls.is_stopped) || calls.mode == CALLS_OFF)
 		return;
+	if (calls.mode == CALLS_ALWAYS) {
+		if (!monitoring_holds(&calls.tool))
+			atomic_store(&calls.is_lost, true);
+		return;
+	}
 	if (state == CALLS_ASKED && !monitoring_holds(&calls.tool)) {
 		atomic_store(&calls.is_lost, true);
 		calls_window_stamp();

@@ -71,7 +71,7 @@ struct calls_plan {
 	uint64_t start_cpu_ns;
 	double weight; /* of the window that is written: what its counts stand for */
 	double carried; /* what rounding has left */
-	bool is_late, has_said;
+	bool is_late, is_to_check, has_said;
 	uint32_t ids[CALLTREE_NODES]; /* recording's nodes of the tree that is written */
 };
 extern struct calls_plan calls_plan;

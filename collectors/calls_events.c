@@ -11,7 +11,8 @@
 #include "calls.h"
 
 #define THREADS_LOOKED_AT 32
-#define NODES_MOST (CALLTREE_NODES - CALLTREE_DEPTH / 2 - 2) /* one event makes no more than the rest */
+/* One event makes no more than the rest. */
+#define NODES_MOST (CALLTREE_NODES - CALLTREE_DEPTH / 2 - 2)
 #define PROBE_ROUNDS 4
 #define PROBE_CALLS 64
 #define CALIBRATION_ROUNDS 5

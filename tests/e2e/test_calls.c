@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 static struct run *run_calls(const char *rate)
 {
@@ -79,12 +80,14 @@ static unsigned check_told(struct run *run, const struct stacks *stacks, const c
 	return lines;
 }
 
-static void check_exact(const char *kind)
+static void check_exact_with(const char *kind, const char *option, const char *variable,
+			     const char *value)
 {
 	struct run *run = run_calls("100%");
 	struct stacks *stacks;
 
-	run_go(run, python_path(), run_program("counts.py"), kind, NULL);
+	run_set(run, variable, value);
+	run_go(run, python_path(), option, run_program("counts.py"), kind, NULL);
 	run_check_exit(run, 0);
 	run_check_silent(run);
 	RUN_CHECK(run, run->file_count == 1 && run_count(run, ".calls.pb.gz") == 1,
@@ -97,6 +100,11 @@ static void check_exact(const char *kind)
 	RUN_CHECK(run, check_told(run, stacks, "", 0) > 0, "it told nothing");
 	stacks_free(stacks);
 	run_free(run);
+}
+
+static void check_exact(const char *kind)
+{
+	check_exact_with(kind, "-B", "PYTHON_JIT", NULL);
 }
 
 Test(calls_exact, plain)
@@ -196,6 +204,86 @@ Test(calls_exact, fork)
 	run_free(run);
 }
 
+/* Where perf is to know of Python functions, each is called through C. */
+static void check_perf(const char *kind)
+{
+	struct run *run = run_new();
+	int status;
+
+	/* It writes there, and nobody else would remove it. */
+	if (strcmp(run_tool(run, &status, python_path(), "-Xperf", "-c",
+			    "import sys, os; print(sys.is_stack_trampoline_active());"
+			    "os.unlink(f'/tmp/perf-{os.getpid()}.map')",
+			    NULL),
+		   "True\n") != 0)
+		cr_skip_test("this Python has no -X perf");
+	run_free(run);
+	check_exact_with(kind, "-Xperf", "PYTHON_JIT", NULL);
+}
+
+Test(calls_exact, under_perf_callbacks_from_c)
+{
+	check_perf("callbacks");
+}
+
+Test(calls_exact, under_perf_generators)
+{
+	check_perf("generators");
+}
+
+Test(calls_exact, under_perf_ways_to_call)
+{
+	check_perf("ways");
+}
+
+Test(calls_exact, under_jit)
+{
+	check_exact_with("plain", "-B", "PYTHON_JIT", "1");
+	check_exact_with("generators", "-B", "PYTHON_JIT", "1");
+	check_exact_with("ways", "-B", "PYTHON_JIT", "1");
+}
+
+Test(calls_exact, under_dev)
+{
+	check_exact_with("exceptions", "-Xdev", "PYTHONMALLOC", "debug");
+	check_exact_with("callbacks", "-Xdev", "PYTHONMALLOC", "debug");
+	check_exact_with("threads", "-Xdev", "PYTHONMALLOC", "debug");
+}
+
+/* ---- programs made up ---- */
+
+#define SEEDS 10
+
+/* The command of a run that fails says its seed. */
+static void check_random(const char *count)
+{
+	unsigned first = (unsigned)time(NULL) % 100000 * SEEDS;
+
+	for (unsigned seed = first; seed < first + SEEDS; seed++) {
+		struct run *run = run_calls("100%");
+		struct stacks *stacks;
+
+		run_go(run, python_path(), run_program("random_calls.py"),
+		       run_text(run, "%u", seed), count, NULL);
+		run_check_exit(run, 0);
+		run_check_silent(run);
+		stacks = stacks_read(run, run_file(run, ".calls.pb.gz"));
+		RUN_CHECK(run, check_told(run, stacks, "", 0) > 0, "it told nothing");
+		stacks_free(stacks);
+		run_free(run);
+	}
+}
+
+Test(calls_random, as_they_count_themselves)
+{
+	check_random("own");
+}
+
+Test(calls_random, as_cprofile_counts)
+{
+	check_random("cprofile");
+}
+
 /* ---- windows ---- */
 
 Test(calls_windows, steady)
@@ -231,6 +319,24 @@ Test(calls_windows, idle)
 	/* It is called 1,000 times: each is there with its chance, a fifth. */
 	RUN_CHECK(run, calls_of(stacks, "idle", "leaf") < 3000, "%llu calls of leaf",
 		  (unsigned long long)calls_of(stacks, "idle", "leaf"));
+	stacks_free(stacks);
+	run_free(run);
+}
+
+/* As often on and off as can be, among threads: nothing breaks. How threads share time is not what is asked. */
+Test(calls_windows, stress, .timeout = 300)
+{
+	struct run *run = run_calls("50%");
+	struct stacks *stacks;
+
+	run_set(run, "MONPROF_CALLS_WINDOW", "100us");
+	run_go(run, python_path(), run_program("counts.py"), "stress", NULL);
+	run_check_exit(run, 0);
+	run_check_silent(run);
+	stacks = stacks_read(run, run_file(run, ".calls.pb.gz"));
+	RUN_CHECK(run, atoi(comment_of(run, stacks, "windows.calls")) > 50, "few windows:\n%s",
+		  stacks->comments);
+	RUN_CHECK(run, check_told(run, stacks, "", 60) == 5, "it told less");
 	stacks_free(stacks);
 	run_free(run);
 }
@@ -298,18 +404,21 @@ Test(calls_options, with_cpu)
 enum said { NOTHING, MAY, MUST };
 
 /* With us, always and in windows, the program does what it does alone; that the id went is all we say. */
-static void check_citizen(const char *kind, enum said said)
+static void check_citizen_with(const char *kind, enum said said, const char *option,
+			       const char *value)
 {
 	static const char *const rates[] = { "100%", "50%" };
 	struct run *plain = run_new();
 
 	plain->is_plain = true;
-	run_go(plain, python_path(), run_program("citizen.py"), kind, NULL);
+	run_set(plain, "PYTHON_JIT", value);
+	run_go(plain, python_path(), option, run_program("citizen.py"), kind, NULL);
 	run_check_exit(plain, 3);
 	for (unsigned i = 0; i < 2; i++) {
 		struct run *run = run_calls(rates[i]);
 
-		run_go(run, python_path(), run_program("citizen.py"), kind, NULL);
+		run_set(run, "PYTHON_JIT", value);
+		run_go(run, python_path(), option, run_program("citizen.py"), kind, NULL);
 		run_check_exit(run, 3);
 		RUN_CHECK(run, strcmp(run->out, plain->out) == 0, "alone it says: %s", plain->out);
 		if (said == MUST || (said == MAY && *run->err))
@@ -322,6 +431,11 @@ static void check_citizen(const char *kind, enum said said)
 	run_free(plain);
 }
 
+static void check_citizen(const char *kind, enum said said)
+{
+	check_citizen_with(kind, said, "-B", NULL);
+}
+
 Test(calls_citizen, cprofile_gets_its_id)
 {
 	check_citizen("cprofile", NOTHING);
@@ -329,7 +443,7 @@ Test(calls_citizen, cprofile_gets_its_id)
 
 Test(calls_citizen, id_is_freed)
 {
-	check_citizen("frees", MAY);
+	check_citizen("frees", MUST);
 }
 
 Test(calls_citizen, callbacks_of_the_programs)
@@ -360,4 +474,16 @@ Test(calls_citizen, restarts_all_the_time)
 Test(calls_citizen, all_ids_are_taken)
 {
 	check_citizen("all_ids", MUST);
+}
+
+Test(calls_citizen, dev_mode)
+{
+	check_citizen_with("cprofile", NOTHING, "-Xdev", NULL);
+	check_citizen_with("coverage", NOTHING, "-Xdev", NULL);
+}
+
+Test(calls_citizen, jit)
+{
+	check_citizen_with("coverage", NOTHING, "-B", "1");
+	check_citizen_with("restarts", NOTHING, "-B", "1");
 }

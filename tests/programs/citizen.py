@@ -6,6 +6,7 @@ import io
 import pstats
 import sys
 import threading
+import time
 
 monitoring = sys.monitoring
 events = monitoring.events
@@ -43,7 +44,9 @@ def run_cprofile():
 def run_frees():
     if monitoring.get_tool(2) is not None:
         monitoring.free_tool_id(2)
-    work(500)
+    end = time.monotonic() + 1.5
+    while time.monotonic() < end:
+        work(500)
     print(monitoring.get_tool(2))
 
 

@@ -1,5 +1,5 @@
-"""Calls that know how often they happen: counts.py CASE... prints a line for each count, "CALLER CALLEE COUNT"
-for calls of CALLEE anywhere below CALLER. "CALLER * COUNT" are all calls there, of whatever.
+"""Calls that know how often they happen: counts.py CASE... prints a line for each count, "CALLER CALLEE
+COUNT" for calls of CALLEE anywhere below CALLER. "CALLER * COUNT" are all calls there, of whatever.
 
 Every start or resumption of a generator or coroutine is a call, as it is to cProfile."""
 
@@ -275,7 +275,8 @@ def ways():
 def run_ways():
     ways()
     told("ways", takes=60, Thing__dot____call__=60, made=20, stated=20, doubled=20)
-    told("ways", Derived__dot____init__=20, Thing__dot____init__=1 + 20 + 20, Slotted__dot____new__=20)
+    told("ways", Derived__dot____init__=20, Thing__dot____init__=1 + 20 + 20)
+    told("ways", Slotted__dot____new__=20)
     told("ways", leaf=60 + 60 + 20)
 
 
@@ -316,7 +317,8 @@ def run_callbacks():
     re.sub("a", "", "b")
     callbacks()
     told("callbacks", key_of=100 + 3 + 3 + 10, doubled_of=60, added=29, leaf=60, replaced=3)
-    told("callbacks", builtins__dot__sorted=1, list__dot__sort=1, _functools__dot__reduce=1, builtins__dot__min=1)
+    told("callbacks", builtins__dot__sorted=1, list__dot__sort=1, _functools__dot__reduce=1)
+    told("callbacks", builtins__dot__min=1)
     told("builtins.sorted", key_of=100)
     told("_functools.reduce", added=29)
     things = [Thing(-i) for i in range(40)]
@@ -485,6 +487,38 @@ def idle():
 
 def run_idle():
     idle()
+
+
+# ---- for a stress ----
+
+
+def mixed(rounds):
+    for _ in range(rounds):
+        twice()
+        for _ in ticks(3):
+            sorted((2, 1), key=key_of)
+        try:
+            cleans_up()
+        except ValueError:
+            pass
+
+
+def stress(seconds, rounds):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        mixed(100)
+        rounds.append(100)
+
+
+def run_stress():
+    rounds = []
+    threads = [threading.Thread(target=stress, args=(10, rounds)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    many = sum(rounds)
+    told("stress", twice=many, key_of=6 * many, cleans_up=many, passes_on=many, ticks=4 * many)
 
 
 if __name__ == "__main__":
