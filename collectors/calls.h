@@ -1,6 +1,6 @@
 /*
  * calls.h - what the parts of the collector `calls` share: calls.c, which plans windows, calls_events.c, which
- * sees what happens in them, and calls_write.c, which writes it down.
+ * sees what happens in them, calls_cost.c, which knows what that costs, and calls_write.c, which writes it down.
  */
 #ifndef CALLS_H
 #define CALLS_H

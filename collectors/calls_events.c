@@ -10,13 +10,13 @@
  */
 #include "calls.h"
 
+#include "frames_glance.h"
+
 #define THREADS_LOOKED_AT 32
-/* One event makes no more than the rest. */
-#define NODES_MOST (CALLTREE_NODES - CALLTREE_DEPTH / 2 - 2)
-#define PROBE_ROUNDS 4
-#define PROBE_CALLS 64
-#define CALIBRATION_ROUNDS 5
-#define CALIBRATION_CALLS 400 /* as in the program below */
+#define NODES_MOST (CALLTREE_NODES - CALLTREE_DEPTH / 2 - 2) /* one event makes no more than the rest */
+
+/* In each event's way. */
+#define HOT static inline __attribute__((always_inline))
 
 struct calls calls;
 
@@ -34,17 +34,20 @@ static struct py_object *on_c_return(struct py_object *self, struct py_object *c
 				     size_t count, struct py_object *names);
 static struct py_object *on_c_raise(struct py_object *self, struct py_object *const *arguments,
 				    size_t count, struct py_object *names);
-static uint64_t probe_ticks(void);
-static void enter(struct py_object *code);
-static void leave(struct py_object *code, enum calltree_end how);
+HOT void enter(struct py_object *code);
+HOT void leave(struct py_object *code, enum calltree_end how);
 static void c_leave(struct py_object *callable, enum calltree_end how);
-static struct calltree *observed(uint64_t now_ticks, enum calltree_kind kind);
-static bool is_own(const struct calltree *tree, const struct thread *thread);
+static bool is_open(const struct py_object *callable);
+HOT struct calltree *observed(uint64_t now_ticks, enum calltree_kind kind);
+static inline bool is_own(const struct calltree *tree, const struct thread *thread);
+static struct calltree *tree_another(struct calls_thread *own, const struct thread *thread);
 static struct calltree *tree_take(struct calls_thread *own, const struct thread *thread);
 static struct calltree *tree_change(struct calls_thread *own, const struct thread *thread);
 static struct calltree *tree_free(void);
 static void settle_before(struct calltree *tree);
-static void settle(struct calltree *tree, const struct frames_link *at);
+HOT uintptr_t settle(struct calltree *tree, struct py_object *code);
+static bool settle_caller(struct calltree *tree, struct py_object *code, uintptr_t *frame);
+static bool settle_c(struct calltree *tree);
 static void settle_anew(struct calltree *tree, const struct frames_link *at);
 static uint32_t python_node(struct calltree *tree, uintptr_t code);
 static bool code_is(uintptr_t code, struct py_object *object);
@@ -109,29 +112,31 @@ static struct py_object *on_unwind(struct py_object *self, struct py_object *con
 static struct py_object *on_call(struct py_object *self, struct py_object *const *arguments,
 				 size_t count, struct py_object *names)
 {
-	uint64_t now = ticks_now();
 	uint64_t key = has(count, 4) ? callee_key(arguments[2], arguments[3]) : 0;
+	uint64_t now = key ? ticks_now() : 0;
 	struct calltree *tree = key ? observed(now, CALLTREE_C) : NULL;
 	struct calltree_callee callee = { .key = key, .kind = CALLTREE_C };
-	struct frames_link at;
 	bool is_new = false;
+	uintptr_t frame;
 	uint32_t node;
 
 	(void)self, (void)names;
 	if (!tree)
 		return py._Py_NoneStruct;
 	calltree_pass(tree, now, calls.cost_ticks[CALLTREE_C]);
-	if (!frames_top(&at) || !code_is(at.code, arguments[0])) {
+	frame = settle(tree, arguments[0]);
+	if (!frame) {
 		tree->lost++;
 		return py._Py_NoneStruct;
 	}
-	settle(tree, &at);
 	node = calltree_find(tree, key, 0);
 	if (!node) {
 		callee.id = callee_find(key, arguments[2], arguments[3]);
 		node = calltree_node(tree, &callee, &is_new);
 	}
-	calltree_push(tree, node, at.frame, true);
+	calltree_push(tree, node, frame, true);
+	if (tree->depth)
+		calltree_top(tree)->key = (uintptr_t)arguments[2];
 	return py._Py_NoneStruct;
 }
 
@@ -153,46 +158,39 @@ static struct py_object *on_c_raise(struct py_object *self, struct py_object *co
 	return py._Py_NoneStruct;
 }
 
-static void enter(struct py_object *code)
+HOT void enter(struct py_object *code)
 {
 	uint64_t now = ticks_now();
 	struct calltree *tree = observed(now, CALLTREE_PYTHON);
-	struct frames_link at, caller;
-	struct calltree_step *top;
+	const struct calltree_step *top;
+	struct frames_glance at;
 
 	if (!tree)
 		return;
 	calltree_pass(tree, now, calls.cost_ticks[CALLTREE_PYTHON]);
-	/* Some extensions raise events of their own for code objects without a frame. */
-	if (!frames_top(&at) || !code_is(at.code, code)) {
+	at = frames_glance();
+	top = calltree_top(tree);
+	if ((!code_is(at.code, code) || !top || top->frame != at.previous ||
+	     top->key != frames_code(at.previous) || top->is_c) &&
+	    !settle_caller(tree, code, &at.frame)) {
 		tree->lost++;
 		return;
 	}
-	top = calltree_top(tree);
-	caller = at;
-	if (!frames_up(&caller)) {
-		tree->depth = 0;
-	} else if (!top || top->frame != caller.frame || top->key != caller.code) {
-		if (!calltree_seek(tree, caller.frame, caller.code, caller.was_crossed))
-			settle_anew(tree, &caller);
-	}
-	calltree_push(tree, python_node(tree, at.code), at.frame, true);
+	calltree_push(tree, python_node(tree, (uintptr_t)code), at.frame, true);
 }
 
-static void leave(struct py_object *code, enum calltree_end how)
+HOT void leave(struct py_object *code, enum calltree_end how)
 {
 	uint64_t now = ticks_now();
 	struct calltree *tree = observed(now, CALLTREE_PYTHON);
-	struct frames_link at;
 
 	if (!tree)
 		return;
 	calltree_pass(tree, now, calls.cost_ticks[CALLTREE_PYTHON]);
-	if (!frames_top(&at) || !code_is(at.code, code)) {
+	if (!settle(tree, code)) {
 		tree->lost++;
 		return;
 	}
-	settle(tree, &at);
 	if (tree->depth)
 		calltree_pop(tree, how);
 }
@@ -202,30 +200,41 @@ static void c_leave(struct py_object *callable, enum calltree_end how)
 	uint64_t now = ticks_now();
 	struct calltree *tree;
 	struct calltree_step *top;
-	struct frames_link at;
+	struct frames_glance at;
 
 	/* Under an evaluator of somebody's own (PEP 523) Python functions end like this, too. */
-	if (!callee_key(callable, NULL))
+	if (!is_open(callable) && !callee_key(callable, NULL))
 		return;
 	tree = observed(now, CALLTREE_C);
 	if (!tree)
 		return;
 	calltree_pass(tree, now, calls.cost_ticks[CALLTREE_C]);
-	if (!frames_top(&at)) {
+	at = frames_glance();
+	top = calltree_top(tree);
+	if ((!top || !top->is_c || top->frame != at.frame) && !settle_c(tree)) {
 		tree->lost++;
 		return;
 	}
-	if (!calltree_seek(tree, at.frame, at.code, true))
-		settle_anew(tree, &at);
 	top = calltree_top(tree);
 	if (top && top->is_c)
 		calltree_pop(tree, how);
 }
 
+/* Is it the C function that the calling thread was last seen to call? */
+static bool is_open(const struct py_object *callable)
+{
+	struct thread *thread = thread_self();
+	struct calltree *tree =
+		thread ? ((struct calls_thread *)thread_own(thread, COLLECTOR_calls))->tree : NULL;
+	const struct calltree_step *top = is_own(tree, thread) ? calltree_top(tree) : NULL;
+
+	return top && top->is_c && top->key == (uintptr_t)callable;
+}
+
 /* ---- where the thread is ---- */
 
 /* The calling thread's tree in this window; NULL: it is not observed. */
-static struct calltree *observed(uint64_t now_ticks, enum calltree_kind kind)
+HOT struct calltree *observed(uint64_t now_ticks, enum calltree_kind kind)
 {
 	struct thread *thread = thread_self();
 	struct calls_thread *own;
@@ -244,11 +253,9 @@ static struct calltree *observed(uint64_t now_ticks, enum calltree_kind kind)
 	}
 	own = thread_own(thread, COLLECTOR_calls);
 	tree = own->tree;
-	if (!is_own(tree, thread))
-		tree = tree && calls.mode == CALLS_ALWAYS ? tree_change(own, thread) :
-							    tree_take(own, thread);
-	else if (tree->node_count > NODES_MOST && calls.mode == CALLS_ALWAYS)
-		tree = tree_change(own, thread);
+	if (!is_own(tree, thread) ||
+	    (tree->node_count > NODES_MOST && calls.mode == CALLS_ALWAYS))
+		tree = tree_another(own, thread);
 	if (!tree) {
 		atomic_fetch_add_explicit(&calls.missed, 1, memory_order_relaxed);
 		return NULL;
@@ -260,11 +267,17 @@ static struct calltree *observed(uint64_t now_ticks, enum calltree_kind kind)
 }
 
 /* A tree of an earlier window may be another thread's by now. */
-static bool is_own(const struct calltree *tree, const struct thread *thread)
+static inline bool is_own(const struct calltree *tree, const struct thread *thread)
 {
 	return tree && tree->thread == thread->serial &&
 	       atomic_load_explicit(&tree->window, memory_order_relaxed) ==
 		       atomic_load_explicit(&calls.window, memory_order_relaxed);
+}
+
+static struct calltree *tree_another(struct calls_thread *own, const struct thread *thread)
+{
+	return own->tree && calls.mode == CALLS_ALWAYS ? tree_change(own, thread) :
+							 tree_take(own, thread);
 }
 
 /* Its first event in this window: until now it was where that event found it. */
@@ -332,15 +345,49 @@ static void settle_before(struct calltree *tree)
 	settle_anew(tree, &at);
 }
 
-/* Bring the cursor to this frame, which is the thread's innermost and in no C call. */
-static void settle(struct calltree *tree, const struct frames_link *at)
+/* Bring the cursor to the thread's innermost frame, which is of this code and in no C call. 0: it is not. */
+HOT uintptr_t settle(struct calltree *tree, struct py_object *code)
 {
 	const struct calltree_step *top = calltree_top(tree);
+	struct frames_glance glance = frames_glance();
+	struct frames_link at;
 
-	if (top && top->frame == at->frame && top->key == at->code && !top->is_c)
-		return;
-	if (!calltree_seek(tree, at->frame, at->code, false))
-		settle_anew(tree, at);
+	if (top && top->frame == glance.frame && code_is(glance.code, code) &&
+	    code_is(top->key, code) && !top->is_c)
+		return glance.frame;
+	if (!frames_top(&at) || !code_is(at.code, code))
+		return 0;
+	if (!calltree_seek(tree, at.frame, at.code, false))
+		settle_anew(tree, &at);
+	return at.frame;
+}
+
+/* Bring it to the frame that called the innermost one, if that is of this code. */
+static bool settle_caller(struct calltree *tree, struct py_object *code, uintptr_t *frame)
+{
+	struct frames_link at;
+
+	/* Some extensions raise events of their own for code objects without a frame. */
+	if (!frames_top(&at) || !code_is(at.code, code))
+		return false;
+	*frame = at.frame;
+	if (!frames_up(&at))
+		tree->depth = 0;
+	else if (!calltree_seek(tree, at.frame, at.code, at.was_crossed))
+		settle_anew(tree, &at);
+	return true;
+}
+
+/* Bring it to a C call of the innermost frame, or to the frame itself. */
+static bool settle_c(struct calltree *tree)
+{
+	struct frames_link at;
+
+	if (!frames_top(&at))
+		return false;
+	if (!calltree_seek(tree, at.frame, at.code, true))
+		settle_anew(tree, &at);
+	return true;
 }
 
 /* The cursor knows nothing of it (calls from before the window, another stack): take the real stack, its
@@ -368,9 +415,11 @@ static void settle_anew(struct calltree *tree, const struct frames_link *at)
 static uint32_t python_node(struct calltree *tree, uintptr_t code)
 {
 	struct calltree_callee callee = { code, frames_code_version(code), CALLTREE_PYTHON };
-	bool is_new;
-	uint32_t node = calltree_node(tree, &callee, &is_new);
+	bool is_new = false;
+	uint32_t node = calltree_find(tree, callee.key, callee.id);
 
+	if (!node)
+		node = calltree_node(tree, &callee, &is_new);
 	if (is_new) {
 		/* From now on its death is heard of. */
 		mark_set(code);
@@ -462,120 +511,4 @@ void calls_window_end(uint64_t now_ticks)
 		atomic_store(&calls.is_lost, true);
 	/* Pairs with the drainer's look at it: nothing of the window is touched any more. */
 	atomic_store_explicit(&calls.state, CALLS_OVER, memory_order_release);
-}
-
-/* ---- what an event costs ---- */
-
-double calls_events_slowness(void)
-{
-	return (double)probe_ticks() / (double)calls.probe_start_ticks;
-}
-
-/* The same work as a callback does, on a tree of its own: how fast is the machine just now? */
-static uint64_t probe_ticks(void)
-{
-	const struct calltree_callee callee = { .key = 1, .kind = CALLTREE_C };
-	uint64_t least = UINT64_MAX;
-
-	if (!calls.probe)
-		return 1;
-	for (unsigned round = 0; round < PROBE_ROUNDS; round++) {
-		uint64_t begun = ticks_now(), spent;
-		bool is_new;
-
-		calltree_begin(calls.probe, begun);
-		for (unsigned i = 0; i < PROBE_CALLS; i++) {
-			calltree_pass(calls.probe, ticks_now(), 0);
-			calltree_push(calls.probe, calltree_node(calls.probe, &callee, &is_new), 1,
-				      true);
-			calltree_pop(calls.probe, CALLTREE_RETURN);
-		}
-		spent = ticks_now() - begun;
-		calltree_clear(calls.probe);
-		if (spent < least)
-			least = spent;
-	}
-	return least;
-}
-
-/* Runs `text`'s function of this name; ticks, the least of some rounds. */
-static uint64_t run_ticks(struct py_object *globals, const char *name)
-{
-	struct py_object *function = py.PyDict_GetItemString(globals, name);
-	struct py_object *range = py.PyDict_GetItemString(globals, "times");
-	uint64_t least = UINT64_MAX;
-
-	for (unsigned round = 0; function && range && round < CALIBRATION_ROUNDS; round++) {
-		uint64_t begun = ticks_now(), spent;
-		struct py_object *result =
-			py.PyObject_CallFunctionObjArgs(function, range, (void *)NULL);
-
-		spent = ticks_now() - begun;
-		if (result && spent < least)
-			least = spent;
-		if (result)
-			py.Py_DecRef(result);
-	}
-	py.PyErr_Clear();
-	return least;
-}
-
-static struct py_object *calibration_globals(void)
-{
-	static const char text[] = "def f():\n pass\n"
-				   "def python(times):\n for i in times:\n  f()\n"
-				   "def c(times, g=abs):\n for i in times:\n  g(0)\n"
-				   "times = range(400)\n";
-	struct py_object *file = py.PyUnicode_FromString("<monprof>");
-	struct py_object *globals = py.PyDict_New();
-	struct py_object *code =
-		file ? py.Py_CompileStringObject(text, file, PYAPI_FILE_INPUT, NULL, -1) : NULL;
-	struct py_object *result = code && globals ? py.PyEval_EvalCode(code, globals, globals) :
-						     NULL;
-
-	if (file)
-		py.Py_DecRef(file);
-	if (code)
-		py.Py_DecRef(code);
-	if (result)
-		py.Py_DecRef(result);
-	return globals;
-}
-
-void calls_events_calibrate(void)
-{
-	static const char *const names[] = { "python", "c" };
-	struct py_object *raised = py.PyErr_GetRaisedException();
-	struct py_object *globals = calibration_globals();
-	uint64_t without[2] = { 0, 0 };
-	struct calls_thread *own = thread_own(thread_self(), COLLECTOR_calls);
-
-	for (unsigned kind = 0; globals && kind < 2; kind++)
-		without[kind] = run_ticks(globals, names[kind]);
-	calls.end_ticks = calls.events_left = CALLS_NEVER;
-	calls.begun_ticks = ticks_now();
-	calls.cost_ticks[0] = calls.cost_ticks[1] = 0;
-	atomic_store(&calls.state, CALLS_OPEN);
-	monitoring_set(&calls.tool, calls.events);
-	for (unsigned kind = 0; globals && kind < 2; kind++) {
-		uint64_t with = run_ticks(globals, names[kind]);
-
-		if (with != UINT64_MAX && with > without[kind])
-			calls.cost_ticks[kind] = (with - without[kind]) / (2 * CALIBRATION_CALLS);
-		calls.cost_start_ticks[kind] = calls.cost_ticks[kind];
-	}
-	calls.probe_start_ticks = probe_ticks();
-	monitoring_set(&calls.tool, 0);
-	atomic_store(&calls.state, CALLS_NONE);
-	if (own->tree) {
-		calltree_clear(own->tree);
-		atomic_store(&own->tree->state, CALLS_TREE_FREE);
-		own->tree = NULL;
-	}
-	if (globals) {
-		py.PyDict_Clear(globals);
-		py.Py_DecRef(globals);
-	}
-	py.PyErr_Clear();
-	py.PyErr_SetRaisedException(raised);
 }

@@ -6,8 +6,6 @@
 #include <string.h>
 
 static uint32_t *bucket_of(const struct calltree *tree, uint32_t parent, uint64_t key);
-static uint32_t top_node(const struct calltree *tree);
-static uint32_t duration_class(uint64_t ns);
 
 void calltree_begin(struct calltree *tree, uint64_t now_ticks)
 {
@@ -28,19 +26,21 @@ void calltree_clear(struct calltree *tree)
 	tree->node_count = 0;
 }
 
-uint32_t calltree_find(const struct calltree *tree, uint64_t key, uint32_t id)
+uint32_t calltree_search(struct calltree *tree, uint64_t key, uint32_t id)
 {
-	uint32_t parent = top_node(tree), node = *bucket_of(tree, parent, key);
+	uint32_t parent = calltree_top_node(tree), node = *bucket_of(tree, parent, key);
 
 	while (node && (tree->nodes[node].key != key || tree->nodes[node].parent != parent ||
 			(id && tree->nodes[node].id != id)))
 		node = tree->nodes[node].chained;
+	if (node)
+		tree->nodes[parent].last = node;
 	return node;
 }
 
 uint32_t calltree_node(struct calltree *tree, const struct calltree_callee *callee, bool *is_new)
 {
-	uint32_t parent = top_node(tree), made = tree->node_count;
+	uint32_t parent = calltree_top_node(tree), made = tree->node_count;
 	uint32_t *bucket = bucket_of(tree, parent, callee->key);
 	uint32_t found = calltree_find(tree, callee->key, callee->id);
 
@@ -52,41 +52,10 @@ uint32_t calltree_node(struct calltree *tree, const struct calltree_callee *call
 	tree->nodes[made].kind = callee->kind;
 	tree->nodes[made].parent = parent;
 	tree->nodes[made].chained = *bucket;
-	*bucket = made;
+	tree->nodes[parent].last = *bucket = made;
 	tree->node_count++;
 	*is_new = true;
 	return made;
-}
-
-void calltree_push(struct calltree *tree, uint32_t node, uintptr_t frame, bool is_begun)
-{
-	struct calltree_step *step = &tree->steps[tree->depth];
-
-	if (is_begun)
-		tree->nodes[node].calls++;
-	if (is_begun && node == CALLTREE_LOST)
-		tree->lost++;
-	if (tree->depth == CALLTREE_DEPTH) {
-		tree->depth = 0;
-		return;
-	}
-	step->frame = frame;
-	step->key = tree->nodes[node].key;
-	step->begun_clock = tree->clock;
-	step->node = node;
-	step->is_c = tree->nodes[node].kind == CALLTREE_C;
-	step->is_begun = is_begun;
-	tree->depth++;
-}
-
-void calltree_pop(struct calltree *tree, enum calltree_end how)
-{
-	struct calltree_step *top = &tree->steps[--tree->depth];
-	struct calltree_node *node = &tree->nodes[top->node];
-
-	node->ends[how]++;
-	if (top->is_begun)
-		node->durations[duration_class(ticks_to_ns(tree->clock - top->begun_clock))]++;
 }
 
 bool calltree_seek(struct calltree *tree, uintptr_t frame, uint64_t key, bool with_c)
@@ -132,16 +101,4 @@ static uint32_t *bucket_of(const struct calltree *tree, uint32_t parent, uint64_
 	uint64_t hash = (key ^ (uint64_t)parent << 40) * UINT64_C(0x9e3779b97f4a7c15);
 
 	return (uint32_t *)&tree->buckets[hash >> 40 & (CALLTREE_BUCKETS - 1)];
-}
-
-static uint32_t top_node(const struct calltree *tree)
-{
-	return tree->depth ? tree->steps[tree->depth - 1].node : (uint32_t)CALLTREE_ROOT;
-}
-
-static uint32_t duration_class(uint64_t ns)
-{
-	uint32_t class = ns ? 64 - (uint32_t)__builtin_clzll(ns) : 1;
-
-	return class < CALLTREE_DURATIONS ? class : CALLTREE_DURATIONS - 1;
 }

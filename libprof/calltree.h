@@ -35,6 +35,7 @@ struct calltree_node {
 	uint64_t key; /* code object, or a C callee's key */
 	uint32_t id; /* the code's version, or the callee's id */
 	uint32_t parent, chained;
+	uint32_t last; /* the child that was looked for last; 0: none */
 	uint32_t kind; /* enum calltree_kind */
 	uint64_t made_ns; /* CLOCK_MONOTONIC: its code lived then */
 	uint64_t self_ticks;
@@ -45,7 +46,7 @@ struct calltree_node {
 
 struct calltree_step {
 	uintptr_t frame; /* of a C call: its caller's */
-	uint64_t key;
+	uint64_t key; /* its node's, or what the owner puts there for a C call */
 	uint64_t begun_clock;
 	uint32_t node;
 	bool is_c;
@@ -100,15 +101,67 @@ struct calltree_callee {
 	enum calltree_kind kind;
 };
 
+static inline uint32_t calltree_top_node(const struct calltree *tree)
+{
+	return tree->depth ? tree->steps[tree->depth - 1].node : (uint32_t)CALLTREE_ROOT;
+}
+
+/* calltree_find where it is not the last one again. callback */
+uint32_t calltree_search(struct calltree *tree, uint64_t key, uint32_t id);
 /* The node of a callee below the top, without making one: CALLTREE_LOST if it is not there. callback */
-uint32_t calltree_find(const struct calltree *tree, uint64_t key, uint32_t id);
+static inline uint32_t calltree_find(struct calltree *tree, uint64_t key, uint32_t id)
+{
+	uint32_t last = tree->nodes[calltree_top_node(tree)].last;
+
+	if (last && tree->nodes[last].key == key && (!id || tree->nodes[last].id == id))
+		return last;
+	return calltree_search(tree, key, id);
+}
+
 /* The same, made if need be; CALLTREE_LOST if the tree is full. callback */
 uint32_t calltree_node(struct calltree *tree, const struct calltree_callee *callee, bool *is_new);
 /* A call begins (is_begun), or is found going on. The step is on top; where the stack is too deep, the cursor is
    empty instead and must be set anew. callback */
-void calltree_push(struct calltree *tree, uint32_t node, uintptr_t frame, bool is_begun);
+static inline void calltree_push(struct calltree *tree, uint32_t node, uintptr_t frame,
+				 bool is_begun)
+{
+	struct calltree_step *step = &tree->steps[tree->depth];
+
+	if (is_begun)
+		tree->nodes[node].calls++;
+	if (is_begun && node == CALLTREE_LOST)
+		tree->lost++;
+	if (tree->depth == CALLTREE_DEPTH) {
+		tree->depth = 0;
+		return;
+	}
+	step->frame = frame;
+	step->key = tree->nodes[node].key;
+	step->begun_clock = tree->clock;
+	step->node = node;
+	step->is_c = tree->nodes[node].kind == CALLTREE_C;
+	step->is_begun = is_begun;
+	tree->depth++;
+}
+
+static inline uint32_t calltree_duration(uint64_t ns)
+{
+	uint32_t class = ns ? 64 - (uint32_t)__builtin_clzll(ns) : 1;
+
+	return class < CALLTREE_DURATIONS ? class : CALLTREE_DURATIONS - 1;
+}
+
 /* The top call ends. callback */
-void calltree_pop(struct calltree *tree, enum calltree_end how);
+static inline void calltree_pop(struct calltree *tree, enum calltree_end how)
+{
+	struct calltree_step *top = &tree->steps[--tree->depth];
+	struct calltree_node *node = &tree->nodes[top->node];
+
+	node->ends[how]++;
+	if (top->is_begun)
+		node->durations[calltree_duration(ticks_to_ns(tree->clock - top->begun_clock))]++;
+}
+
 /*
  * Drop, unfinished, what is above the innermost step of this frame (with_c: its C call, if it is in one).
  * False, and nothing dropped: there is none. callback

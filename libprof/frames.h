@@ -75,7 +75,11 @@ errmsg frames_start(void);
    entry_distance. Runs a few lines of Python. setup */
 errmsg frames_check(void);
 /* What frames_start chose; all zero before. any */
-const struct frames_layout *frames_layout(void);
+extern struct frames_layout frames_chosen;
+static inline const struct frames_layout *frames_layout(void)
+{
+	return &frames_chosen;
+}
 /* Put another layout in its place: frames_check's learning, and made-up ones of tests. setup */
 void frames_layout_set(const struct frames_layout *layout);
 

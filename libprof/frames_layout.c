@@ -34,7 +34,7 @@ static const struct field fields[] = {
 };
 static const uint16_t shape_words[SHAPES] = { 73, 95, SHAPE_WORDS };
 
-static struct frames_layout layout;
+struct frames_layout frames_chosen;
 
 static void take_column(struct frames_layout *chosen, enum column column);
 static errmsg take_debug_offsets(struct frames_layout *chosen, unsigned minor);
@@ -57,18 +57,13 @@ errmsg frames_start(void)
 			return error;
 	}
 	chosen.code_type = (uintptr_t)py.PyCode_Type;
-	layout = chosen;
+	frames_chosen = chosen;
 	return NULL;
-}
-
-const struct frames_layout *frames_layout(void)
-{
-	return &layout;
 }
 
 void frames_layout_set(const struct frames_layout *other)
 {
-	layout = *other;
+	frames_chosen = *other;
 }
 
 static uint16_t *member(struct frames_layout *chosen, const struct field *field)

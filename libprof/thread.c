@@ -37,7 +37,7 @@ static struct {
 	_Atomic uint64_t own_ns, entries; /* of threads that are gone */
 } threads;
 
-static _Thread_local struct thread *self __attribute__((tls_model("initial-exec")));
+_Thread_local struct thread *thread_current __attribute__((tls_model("initial-exec")));
 
 static struct thread *slot_reuse(void);
 static struct thread *slot_add(void);
@@ -82,12 +82,12 @@ void thread_begin(struct thread *thread)
 
 	/* A thread that took long to be born may have been found from outside meanwhile, and ticked. */
 	for (struct thread *other = thread_next(NULL); other; other = thread_next(other)) {
-		if ((atomic_load(&other->foreign) || other == self) &&
+		if ((atomic_load(&other->foreign) || other == thread_current) &&
 		    atomic_load(&other->tid) == tid)
 			thread_lost(other);
 	}
 	atomic_store_explicit(&thread->tid, tid, memory_order_relaxed);
-	self = thread;
+	thread_current = thread;
 	pthread_setspecific(threads.key, thread);
 	/* Pairs with thread_next: the drainer sees a whole thread. */
 	atomic_store_explicit(&thread->state, THREAD_LIVE, memory_order_release);
@@ -110,13 +110,13 @@ static void thread_end(void *self_pointer)
 {
 	struct thread *thread = self_pointer;
 
-	if (self != thread)
+	if (thread_current != thread)
 		return;
 	prctl(PR_GET_NAME, thread->name);
 	/* Of threads that end at the same time, one finds itself the last. */
 	thread->is_last = atomic_fetch_sub(&threads.living, 1) == 1;
 	threads.ending(thread);
-	self = NULL;
+	thread_current = NULL;
 	/* Pairs with thread_next: what the thread wrote last is in its ring. */
 	atomic_store_explicit(&thread->state, THREAD_DEAD, memory_order_release);
 }
@@ -136,11 +136,6 @@ void thread_recycle(struct thread *thread)
 	atomic_fetch_add(&threads.own_ns, atomic_load(&thread->own_ns));
 	atomic_fetch_add(&threads.entries, atomic_load(&thread->entries));
 	slot_free(thread);
-}
-
-struct thread *thread_self(void)
-{
-	return self;
 }
 
 struct thread *thread_next(const struct thread *thread)
@@ -169,21 +164,22 @@ void threads_after_fork(void)
 	for (uint32_t i = 0; i < high && i < THREADS_MAX; i++) {
 		struct thread *thread = atomic_load(&threads.slots[i]);
 
-		if (thread && thread != self && atomic_load(&thread->state) != THREAD_FREE)
+		if (thread && thread != thread_current &&
+		    atomic_load(&thread->state) != THREAD_FREE)
 			slot_free(thread);
 	}
 	for (unsigned i = 0; i < LOSS_COUNT; i++)
 		atomic_store(&threads.losses[i], 0);
 	atomic_store(&threads.own_ns, 0);
 	atomic_store(&threads.entries, 0);
-	atomic_store(&threads.living, self ? 1 : 0);
-	if (self) {
-		struct signals_thread signals = self->signals;
+	atomic_store(&threads.living, thread_current ? 1 : 0);
+	if (thread_current) {
+		struct signals_thread signals = thread_current->signals;
 
-		atomic_fetch_add(&self->generation, 1);
-		slot_clean(self);
-		self->signals = signals;
-		atomic_store(&self->tid, os_gettid());
+		atomic_fetch_add(&thread_current->generation, 1);
+		slot_clean(thread_current);
+		thread_current->signals = signals;
+		atomic_store(&thread_current->tid, os_gettid());
 	}
 }
 
@@ -202,7 +198,7 @@ bool thread_cookie_ours(uintptr_t cookie)
 
 struct thread *thread_enter(void)
 {
-	struct thread *thread = self;
+	struct thread *thread = thread_current;
 	int saved = errno;
 
 	/* A handler of ours blocks every signal, so this is only met from callbacks. */
@@ -228,11 +224,12 @@ struct thread *thread_enter_tick(uintptr_t cookie)
 	thread = atomic_load_explicit(&threads.slots[slot], memory_order_acquire);
 	if (!thread || thread_cookie(thread) != cookie)
 		return NULL;
-	if (!self && atomic_load(&thread->foreign) && atomic_load(&thread->tid) == os_gettid()) {
-		self = thread;
+	if (!thread_current && atomic_load(&thread->foreign) &&
+	    atomic_load(&thread->tid) == os_gettid()) {
+		thread_current = thread;
 		atomic_store(&thread->foreign, false);
 	}
-	return self == thread ? thread_enter() : NULL;
+	return thread_current == thread ? thread_enter() : NULL;
 }
 
 void thread_leave(struct thread *thread)
@@ -268,7 +265,7 @@ bool threads_quiet(uint64_t timeout_ns)
 	uint64_t end = os_monotonic_ns() + timeout_ns;
 
 	for (struct thread *thread = thread_next(NULL); thread; thread = thread_next(thread)) {
-		while (thread != self && atomic_load(&thread->inside)) {
+		while (thread != thread_current && atomic_load(&thread->inside)) {
 			if (os_monotonic_ns() >= end)
 				return false;
 			os_futex_wait(&never, 0, QUIET_STEP_NS);
@@ -289,11 +286,6 @@ void threads_sum(struct threads_sums *sums)
 		sums->own_ns += atomic_load(&thread->own_ns);
 		sums->entries += atomic_load(&thread->entries);
 	}
-}
-
-void *thread_own(struct thread *thread, unsigned collector)
-{
-	return thread->own[collector];
 }
 
 static struct thread *slot_reuse(void)

@@ -94,7 +94,11 @@ void thread_lost(struct thread *thread);
 void thread_recycle(struct thread *thread);
 
 /* The calling thread's own, or NULL. any */
-struct thread *thread_self(void);
+extern _Thread_local struct thread *thread_current __attribute__((tls_model("initial-exec")));
+static inline struct thread *thread_self(void)
+{
+	return thread_current;
+}
 /* Every slot that is LIVE or DEAD, in order; thread_next(NULL) is the first. any */
 struct thread *thread_next(const struct thread *thread);
 /* In the child of a fork: only the calling thread is left, with an empty ring. setup */
@@ -125,6 +129,9 @@ struct threads_sums {
 };
 void threads_sum(struct threads_sums *sums);
 /* A collector's own bytes in a thread. any */
-void *thread_own(struct thread *thread, unsigned collector);
+static inline void *thread_own(struct thread *thread, unsigned collector)
+{
+	return thread->own[collector];
+}
 
 #endif

@@ -1,0 +1,131 @@
+/*
+ * calls_cost.c - what an event costs, its dispatch by CPython and the slower code around it included.
+ *
+ *   at the start     small programs of ours, with the events and without: the difference is the cost
+ *   at a window's    the work that a callback does, on a tree of its own, shows how much faster or slower
+ *   end              the machine has become; costs are taken to follow it
+ */
+#include "calls.h"
+
+#define PROBE_ROUNDS 4
+#define PROBE_CALLS 64
+#define CALIBRATION_ROUNDS 5
+#define CALIBRATION_CALLS 400 /* as in the program below */
+
+static uint64_t probe_ticks(void);
+static uint64_t run_ticks(struct py_object *globals, const char *name);
+static struct py_object *calibration_globals(void);
+
+void calls_events_calibrate(void)
+{
+	static const char *const names[] = { "python", "c" };
+	struct py_object *raised = py.PyErr_GetRaisedException();
+	struct py_object *globals = calibration_globals();
+	uint64_t without[2] = { 0, 0 };
+	struct calls_thread *own = thread_own(thread_self(), COLLECTOR_calls);
+
+	for (unsigned kind = 0; globals && kind < 2; kind++)
+		without[kind] = run_ticks(globals, names[kind]);
+	calls.end_ticks = calls.events_left = CALLS_NEVER;
+	calls.begun_ticks = ticks_now();
+	calls.cost_ticks[0] = calls.cost_ticks[1] = 0;
+	atomic_store(&calls.state, CALLS_OPEN);
+	monitoring_set(&calls.tool, calls.events);
+	for (unsigned kind = 0; globals && kind < 2; kind++) {
+		uint64_t with = run_ticks(globals, names[kind]);
+
+		if (with != UINT64_MAX && with > without[kind])
+			calls.cost_ticks[kind] = (with - without[kind]) / (2 * CALIBRATION_CALLS);
+		calls.cost_start_ticks[kind] = calls.cost_ticks[kind];
+	}
+	calls.probe_start_ticks = probe_ticks();
+	monitoring_set(&calls.tool, 0);
+	atomic_store(&calls.state, CALLS_NONE);
+	if (own->tree) {
+		calltree_clear(own->tree);
+		atomic_store(&own->tree->state, CALLS_TREE_FREE);
+		own->tree = NULL;
+	}
+	if (globals) {
+		py.PyDict_Clear(globals);
+		py.Py_DecRef(globals);
+	}
+	py.PyErr_Clear();
+	py.PyErr_SetRaisedException(raised);
+}
+
+static struct py_object *calibration_globals(void)
+{
+	static const char text[] = "def f():\n pass\n"
+				   "def python(times):\n for i in times:\n  f()\n"
+				   "def c(times, g=abs):\n for i in times:\n  g(0)\n"
+				   "times = range(400)\n";
+	struct py_object *file = py.PyUnicode_FromString("<monprof>");
+	struct py_object *globals = py.PyDict_New();
+	struct py_object *code =
+		file ? py.Py_CompileStringObject(text, file, PYAPI_FILE_INPUT, NULL, -1) : NULL;
+	struct py_object *result = code && globals ? py.PyEval_EvalCode(code, globals, globals) :
+						     NULL;
+
+	if (file)
+		py.Py_DecRef(file);
+	if (code)
+		py.Py_DecRef(code);
+	if (result)
+		py.Py_DecRef(result);
+	return globals;
+}
+
+/* Runs `text`'s function of this name; ticks, the least of some rounds. */
+static uint64_t run_ticks(struct py_object *globals, const char *name)
+{
+	struct py_object *function = py.PyDict_GetItemString(globals, name);
+	struct py_object *range = py.PyDict_GetItemString(globals, "times");
+	uint64_t least = UINT64_MAX;
+
+	for (unsigned round = 0; function && range && round < CALIBRATION_ROUNDS; round++) {
+		uint64_t begun = ticks_now(), spent;
+		struct py_object *result =
+			py.PyObject_CallFunctionObjArgs(function, range, (void *)NULL);
+
+		spent = ticks_now() - begun;
+		if (result && spent < least)
+			least = spent;
+		if (result)
+			py.Py_DecRef(result);
+	}
+	py.PyErr_Clear();
+	return least;
+}
+
+double calls_events_slowness(void)
+{
+	return (double)probe_ticks() / (double)calls.probe_start_ticks;
+}
+
+/* The same work as a callback does, on a tree of its own: how fast is the machine just now? */
+static uint64_t probe_ticks(void)
+{
+	const struct calltree_callee callee = { .key = 1, .kind = CALLTREE_C };
+	uint64_t least = UINT64_MAX;
+
+	if (!calls.probe)
+		return 1;
+	for (unsigned round = 0; round < PROBE_ROUNDS; round++) {
+		uint64_t begun = ticks_now(), spent;
+		bool is_new;
+
+		calltree_begin(calls.probe, begun);
+		for (unsigned i = 0; i < PROBE_CALLS; i++) {
+			calltree_pass(calls.probe, ticks_now(), 0);
+			calltree_push(calls.probe, calltree_node(calls.probe, &callee, &is_new), 1,
+				      true);
+			calltree_pop(calls.probe, CALLTREE_RETURN);
+		}
+		spent = ticks_now() - begun;
+		calltree_clear(calls.probe);
+		if (spent < least)
+			least = spent;
+	}
+	return least;
+}
