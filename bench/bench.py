@@ -5,6 +5,7 @@ import shutil
 import sys
 
 import accuracy
+import calls_cost
 import cost
 import outside
 import recording
@@ -14,6 +15,7 @@ ROWS = {
     "accounted": accuracy.accounted,
     "shares": accuracy.shares,
     "stacks": accuracy.stacks,
+    "event": calls_cost.events,
     "own": cost.own,
     "outside": outside.outside,
     "floor": outside.floor,

@@ -2,7 +2,9 @@
  * dump.c - a recording as lines for bench/recording.py: kind, TAB, fields.
  *
  *   note KEY VALUE | loss REASON COUNT | thread INDEX TID NAME
- *   sample THREAD COUNT VALUE FRAME...     leaf first; FRAME is name, file, first line, line, by \x1f
+ *   error METRIC NAME ERROR                 NAME of a function, METRIC as collector.name
+ *   sample METRIC DURATION THREAD COUNT VALUE FRAME...
+ *                                           leaf first; FRAME is name, file, first line, line, by \x1f
  */
 #include "profile.h"
 
@@ -17,9 +19,28 @@ static void print_frame(const struct profile *profile, uint32_t frame)
 	       profile_string(profile, function->file), function->first_line, at->line);
 }
 
+static void print_metric(const struct profile *profile, uint32_t index)
+{
+	const struct profile_metric *metric = &profile->metrics[index];
+
+	printf("%s.%s", profile_string(profile, metric->collector),
+	       profile_string(profile, metric->name));
+}
+
+static void print_error(const struct profile *profile, const struct profile_error *error)
+{
+	const struct profile_function *function = &profile->functions[error->function - 1];
+
+	printf("error\t");
+	print_metric(profile, error->metric);
+	printf("\t%s\t%.3f\n", profile_string(profile, function->full), error->error);
+}
+
 static void print_sample(const struct profile *profile, const struct profile_sample *sample)
 {
-	printf("sample\t%u\t%llu\t%llu", sample->thread, (unsigned long long)sample->count,
+	printf("sample\t");
+	print_metric(profile, sample->metric);
+	printf("\t%u\t%u\t%llu\t%llu", sample->duration, sample->thread, (unsigned long long)sample->count,
 	       (unsigned long long)sample->value);
 	for (uint32_t node = sample->node; node; node = profile->nodes[node - 1].parent)
 		print_frame(profile, profile->nodes[node - 1].frame);
@@ -37,6 +58,8 @@ static void print_all(const struct profile *profile)
 	for (size_t i = 0; i < profile->thread_count; i++)
 		printf("thread\t%zu\t%llu\t%s\n", i, (unsigned long long)profile->threads[i].tid,
 		       profile_string(profile, profile->threads[i].name));
+	for (size_t i = 0; i < profile->error_count; i++)
+		print_error(profile, &profile->errors[i]);
 	for (size_t i = 0; i < profile->sample_count; i++)
 		print_sample(profile, &profile->samples[i]);
 }

@@ -15,7 +15,7 @@ FULL = bool(os.environ.get("FULL"))
 SCRATCH = os.path.join(BUILD, f"scratch.{os.getpid()}")
 
 Frame = collections.namedtuple("Frame", "name file first_line line")
-Sample = collections.namedtuple("Sample", "thread count value stack")
+Sample = collections.namedtuple("Sample", "thread count value stack duration", defaults=(0,))
 
 
 @dataclasses.dataclass
@@ -23,7 +23,10 @@ class Recording:
     notes: dict = dataclasses.field(default_factory=dict)
     losses: dict = dataclasses.field(default_factory=dict)
     threads: dict = dataclasses.field(default_factory=dict)
-    samples: list = dataclasses.field(default_factory=list)
+    samples: list = dataclasses.field(default_factory=list)  # of cpu
+    calls: list = dataclasses.field(default_factory=list)
+    call_times: list = dataclasses.field(default_factory=list)
+    call_errors: dict = dataclasses.field(default_factory=dict)  # standard errors by name
 
     def note(self, key):
         return int(self.notes[key])
@@ -60,7 +63,7 @@ def environment(preload=None, **variables):
     return kept | variables
 
 
-def profiled(name, hz):
+def profiled(name, hz, **variables):
     """The environment of a profiled program whose recording is to be read by load(name)."""
     os.makedirs(SCRATCH, exist_ok=True)
     return environment(
@@ -69,6 +72,7 @@ def profiled(name, hz):
         MONPROF_EXPORT="none",
         MONPROF_CPU_HZ=str(hz),
         MONPROF_OUTPUT=os.path.join(SCRATCH, name),
+        **variables,
     )
 
 
@@ -94,9 +98,14 @@ def load(name):
             recording.losses[fields[0]] = int(fields[1])
         elif kind == "thread":
             recording.threads[int(fields[0])] = fields[2]
+        elif kind == "error":
+            if fields[0] == "calls.calls":
+                recording.call_errors[fields[1]] = float(fields[2])
         else:
-            stack = tuple(map(read_frame, fields[3:]))
-            recording.samples.append(Sample(int(fields[0]), int(fields[1]), int(fields[2]), stack))
+            metric, duration, thread, count, value, *stack = fields
+            samples = {"cpu.cpu": recording.samples, "calls.calls": recording.calls}.get(metric, recording.call_times)
+            frames = tuple(map(read_frame, stack))
+            samples.append(Sample(int(thread), int(count), int(value), frames, int(duration)))
     return recording
 
 

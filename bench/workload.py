@@ -12,13 +12,17 @@ WORKLOADS = ("call-heavy", "allocation-heavy", "json", "regex", "asyncio", "deep
 
 
 class Workload:
-    def __init__(self, name, label, hz=0, preload=None, **variables):
-        """hz > 0: profiled; otherwise under `preload`, or none."""
+    def __init__(self, name, label, hz=0, preload=None, program="workloads", **variables):
+        """hz > 0: profiled; otherwise under `preload`, or none. name: with the program's other arguments."""
         self.label = f"{label}.{hz}" if hz else None
         self.slices = []  # (wall ns, CPU ns)
         self.process = subprocess.Popen(
-            [sys.executable, recording.program("workloads"), name],
-            env=recording.profiled(self.label, hz) if hz else recording.environment(preload, **variables),
+            [sys.executable, recording.program(program), *name.split()],
+            env=(
+                recording.profiled(self.label, hz, **variables)
+                if hz
+                else recording.environment(preload, **variables)
+            ),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -1,0 +1,69 @@
+"""What the collector `calls` costs: one event, all events, and a program under default settings."""
+
+import random
+import statistics
+import sys
+
+import outside
+import recording
+from recording import FULL
+from statistics_of import flat, interval
+from table import Table, at_most
+from workload import Workload
+
+PROGRAMS = ("fib", "nqueens", "richards", "deltablue", "generators", "builtins")
+PAIRS = {"python-pair": "PY_START, PY_RETURN", "c-pair": "CALL, C_RETURN"}
+CALLS_A_PIECE = 1000  # of a pair's programs
+EVENT_NS = 15
+TURN_SECONDS = 0.02
+PROCESSES = 8 if FULL else 4
+TURNS = 60 if FULL else 25
+ALWAYS = {"MONPROF_COLLECT": "calls", "MONPROF_CALLS_RATE": "100%"}
+DEFAULT = {"MONPROF_COLLECT": "cpu,calls"}
+
+
+def workload(name, label="calls", hz=0, **variables):
+    return Workload(name, label, hz=hz, program="calls", **variables)
+
+
+@outside.one_cpu()
+def events():
+    table = Table(
+        "one event: our callbacks at 100 % over callbacks that do nothing (bench/event.c); a pair's time / 2",
+        f"<= {EVENT_NS} ns",
+        f"bench/programs/calls.py NAME, {PROCESSES} x {TURNS} turns of {TURN_SECONDS} s for each",
+    )
+    for name, what in PAIRS.items():
+        ours, dispatch = [], []
+        for _ in range(PROCESSES):
+            running = {
+                "none": workload(name),
+                "empty": workload(f"{name} empty {recording.tool('event.so')}"),
+                "ours": workload(name, hz=100, **ALWAYS),
+            }
+            slices = turns(running)
+            for workload_ in running.values():
+                workload_.end()
+            ours.append([(a - b) / 2 for a, b in zip(slices["ours"], slices["empty"])])
+            dispatch.append([(a - b) / 2 for a, b in zip(slices["empty"], slices["none"])])
+        low, high = interval(ours)
+        middle = statistics.median(flat(ours))
+        table.line(
+            f"{what:<20} ours {middle:6.1f} ns [{low:.1f}, {high:.1f}]  over CPython's dispatch of"
+            f" {statistics.median(flat(dispatch)):.1f} ns",
+            at_most(EVENT_NS, low, middle),
+        )
+    return table
+
+
+def turns(running):
+    """By variant: ns a call, by CPU time, in each turn."""
+    chance = random.Random(1)
+    times = running["ours"].calibrate(TURN_SECONDS)
+    slices = {variant: [] for variant in running}
+    for turn in range(TURNS + 1):
+        for variant in chance.sample(list(running), len(running)):
+            cpu_ns = running[variant].work(times)[1]
+            if turn:
+                slices[variant].append(cpu_ns / times / CALLS_A_PIECE)
+    return slices
