@@ -135,7 +135,8 @@ static void plan_begin(void)
 	calls_plan.random = os_random() | 1;
 	calls_plan.start_ns = calls_plan.last_end_ns = os_monotonic_ns();
 	calls_plan.planned_ns = calls_plan.cost_ns = calls_plan.windows = calls_plan.lost = 0;
-	calls_plan.events[CALLTREE_PYTHON] = calls_plan.events[CALLTREE_C] = 0;
+	for (unsigned of = 0; of < CALLTREE_EVENTS; of++)
+		calls_plan.events[of] = 0;
 	calls_plan.observed_cpu_ns = calls_plan.doubted_ns = 0;
 	calls_plan.slowness = 1;
 	calls_plan.start_cpu_ns = calls_cpu_ns();
@@ -228,7 +229,7 @@ static void window_ask(uint64_t time_ns)
 	calls.planned_ticks = ticks_from_ns(calls_plan.window_ns);
 	atomic_store(&calls.begun_ticks, 0);
 	atomic_store(&calls.begun_cpu_ns, 0);
-	calls.opening_ticks = 0;
+	calls.opening_ticks = calls.closing_ticks = 0;
 	calls.is_cut = false;
 	calls.events_left = option_number(OPTION_CALLS_BURST);
 	calls.closer = NULL;
@@ -362,7 +363,7 @@ static void calls_burst(void)
 		calls.end_ticks = calls.begun_ticks + calls.planned_ticks;
 		calls_window_end(now);
 	} else if (state == CALLS_ASKED) {
-		calls_window_open();
+		calls_window_open(now);
 	} else if (state == CALLS_OPEN && now > calls.end_ticks) {
 		calls_window_end(now);
 	}
@@ -398,6 +399,7 @@ static uint64_t calls_holds_ns(void)
 static void calls_flush(uint64_t time_ns, collector_note *note)
 {
 	uint64_t elapsed_ns = calls_plan.last_end_ns - calls_plan.start_ns - calls_plan.cost_ns;
+	uint64_t events = 0;
 	char text[48];
 
 	if (calls.mode == CALLS_OFF)
@@ -427,9 +429,9 @@ static void calls_flush(uint64_t time_ns, collector_note *note)
 		text, sizeof(text), "%llu",
 		(unsigned long long)(calls_plan.planned_ns / 1000 * PPM / (elapsed_ns / 1000 | 1)));
 	note("calls.observed_ppm", text);
-	log_format(text, sizeof(text), "%llu",
-		   (unsigned long long)(calls_plan.events[CALLTREE_PYTHON] +
-					calls_plan.events[CALLTREE_C]));
+	for (unsigned of = 0; of < CALLTREE_EVENTS; of++)
+		events += calls_plan.events[of];
+	log_format(text, sizeof(text), "%llu", (unsigned long long)events);
 	note("calls.events", text);
 	log_format(text, sizeof(text), "%llu",
 		   (unsigned long long)(calls_plan.lost + atomic_load(&calls.missed)));
@@ -447,8 +449,11 @@ static void note_scale(collector_note *note, const char *key, double scale)
 
 static uint64_t calls_cost_ns(void)
 {
-	return ticks_to_ns(calls_plan.events[CALLTREE_PYTHON] * calls.cost_ticks[CALLTREE_PYTHON] +
-			   calls_plan.events[CALLTREE_C] * calls.cost_ticks[CALLTREE_C]);
+	uint64_t ticks = 0;
+
+	for (unsigned of = 0; of < CALLTREE_EVENTS; of++)
+		ticks += calls_plan.events[of] * calls.cost_ticks[of];
+	return ticks_to_ns(ticks);
 }
 
 static void calls_stop(void)

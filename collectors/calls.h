@@ -27,9 +27,9 @@ struct calls {
 	_Atomic pid_t drainer; /* our thread, 0: there is none */
 	_Atomic uint64_t drainer_earlier_ns; /* CPU time of those that were parked */
 	struct monitoring tool;
-	uint64_t cost_start_ticks[2]; /* of one event, by enum calltree_kind, when it was measured */
+	uint64_t cost_start_ticks[CALLTREE_EVENTS]; /* of one event, when it was measured */
 	uint64_t probe_start_ticks; /* what a probe of the machine took then */
-	uint64_t cost_ticks[2]; /* now: as the machine is slower or faster */
+	uint64_t cost_ticks[CALLTREE_EVENTS]; /* now: as the machine is slower or faster */
 	struct calltree *probe; /* for nothing else */
 
 	/* the window; the words before `window` belong to whom its state says, state is their release */
@@ -38,7 +38,8 @@ struct calls {
 	uint64_t begun_ns, planned_ticks;
 	uint64_t end_ticks; /* later with each event, by what that costs */
 	uint64_t closed_ticks, closed_cpu_ns; /* when it was noticed that it is over */
-	uint64_t opening_ticks; /* what switching the events on took */
+	uint64_t opening_ticks; /* what switching the events on took ... */
+	uint64_t closing_ticks; /* ... and, once it was over, reading the CPU clock */
 	uint64_t events_left; /* until it is cut short */
 	double slowness; /* of the machine, at its end */
 	struct calltree *closer; /* whose thread ran nothing from the end to closed_ticks */
@@ -63,7 +64,7 @@ struct calls_plan {
 	uint64_t planned_ns; /* of all windows so far */
 	uint64_t cost_ns; /* of the events in them: not the program's time */
 	uint64_t windows, changes;
-	uint64_t events[2], lost;
+	uint64_t events[CALLTREE_EVENTS], lost;
 	uint64_t random;
 	double slowness; /* of events, as they are taken to cost */
 	double observed_cpu_ns; /* that the program used in windows */
@@ -93,8 +94,8 @@ bool calls_tree_add(void);
 uint64_t calls_cpu_ns(void);
 /* The window that was asked for begins now, if it has not yet. drainer, burst */
 void calls_window_stamp(void);
-/* Switch the events on, or note that the window has passed. burst */
-void calls_window_open(void);
+/* Switch the events on, or note that the window has passed; the burst began at now_ticks. burst */
+void calls_window_open(uint64_t now_ticks);
 /* The window is over; the events are switched off. callback, burst */
 void calls_window_end(uint64_t now_ticks);
 

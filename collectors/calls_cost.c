@@ -7,38 +7,47 @@
  */
 #include "calls.h"
 
+#include <string.h>
+
 #define PROBE_ROUNDS 4
 #define PROBE_CALLS 64
 #define CALIBRATION_ROUNDS 5
-#define CALIBRATION_CALLS 400 /* as in the program below */
 
 static uint64_t probe_ticks(void);
 static uint64_t run_ticks(struct py_object *globals, const char *name);
+static uint64_t cost_of(unsigned kind, uint64_t ticks, const uint64_t *events,
+			const uint64_t *before);
 static struct py_object *calibration_globals(void);
 
 void calls_events_calibrate(void)
 {
-	static const char *const names[] = { "python", "c" };
+	static const char *const names[CALLTREE_EVENTS] = { "python", "c", "generator" };
 	struct py_object *raised = py.PyErr_GetRaisedException();
 	struct py_object *globals = calibration_globals();
-	uint64_t without[2] = { 0, 0 };
+	uint64_t without[CALLTREE_EVENTS] = { 0 };
 	struct calls_thread *own = thread_own(thread_self(), COLLECTOR_calls);
 
-	for (unsigned kind = 0; globals && kind < 2; kind++)
+	for (unsigned kind = 0; globals && kind < CALLTREE_EVENTS; kind++)
 		without[kind] = run_ticks(globals, names[kind]);
 	calls.end_ticks = calls.events_left = CALLS_NEVER;
 	calls.begun_ticks = ticks_now();
-	calls.cost_ticks[0] = calls.cost_ticks[1] = 0;
+	memset(calls.cost_ticks, 0, sizeof(calls.cost_ticks));
 	atomic_store(&calls.state, CALLS_OPEN);
 	monitoring_set(&calls.tool, calls.events);
-	for (unsigned kind = 0; globals && kind < 2; kind++) {
-		uint64_t with = run_ticks(globals, names[kind]);
+	for (unsigned kind = 0; globals && kind < CALLTREE_EVENTS; kind++) {
+		struct calltree *tree = own->tree;
+		uint64_t before[CALLTREE_EVENTS] = { 0 };
+		uint64_t with;
 
-		if (with != UINT64_MAX && with > without[kind])
-			calls.cost_ticks[kind] = (with - without[kind]) / (2 * CALIBRATION_CALLS);
-		calls.cost_start_ticks[kind] = calls.cost_ticks[kind];
+		if (tree)
+			memcpy(before, tree->events, sizeof(before));
+		with = run_ticks(globals, names[kind]);
+		if (own->tree && with > without[kind] && with != UINT64_MAX)
+			calls.cost_start_ticks[kind] =
+				cost_of(kind, with - without[kind], own->tree->events, before);
 	}
 	calls.probe_start_ticks = probe_ticks();
+	memcpy(calls.cost_ticks, calls.cost_start_ticks, sizeof(calls.cost_ticks));
 	monitoring_set(&calls.tool, 0);
 	atomic_store(&calls.state, CALLS_NONE);
 	if (own->tree) {
@@ -54,12 +63,31 @@ void calls_events_calibrate(void)
 	py.PyErr_SetRaisedException(raised);
 }
 
+/* A round's ticks more than without, less what its events of other kinds cost, for each event of this kind. */
+static uint64_t cost_of(unsigned kind, uint64_t ticks, const uint64_t *events,
+			const uint64_t *before)
+{
+	uint64_t others = 0, own = (events[kind] - before[kind]) / CALIBRATION_ROUNDS;
+
+	for (unsigned of = 0; of < kind; of++)
+		others +=
+			(events[of] - before[of]) / CALIBRATION_ROUNDS * calls.cost_start_ticks[of];
+	return own && ticks > others ? (ticks - others) / own : 0;
+}
+
 static struct py_object *calibration_globals(void)
 {
-	static const char text[] = "def f():\n pass\n"
-				   "def python(times):\n for i in times:\n  f()\n"
-				   "def c(times, g=abs):\n for i in times:\n  g(0)\n"
-				   "times = range(400)\n";
+	/* As programs call: with arguments, recursively, what CPython has instructions of its own for. */
+	static const char text[] = "def fib(n):\n return n if n < 2 else fib(n - 1) + fib(n - 2)\n"
+				   "def python(times):\n fib(14)\n"
+				   "def c(times):\n many = []\n for i in times:\n"
+				   "  for j in times:\n   many.append(j)\n   len(many)\n"
+				   "   isinstance(j, int)\n   ord('a')\n"
+				   "  abs(i); abs(i); abs(i); abs(i)\n"
+				   "def steps(times):\n for i in times:\n  yield i\n"
+				   "def generator(times):\n for i in range(25):\n"
+				   "  for j in steps(times): pass\n"
+				   "times = range(16)\n";
 	struct py_object *file = py.PyUnicode_FromString("<monprof>");
 	struct py_object *globals = py.PyDict_New();
 	struct py_object *code =

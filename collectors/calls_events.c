@@ -22,6 +22,8 @@ struct calls calls;
 
 static struct py_object *on_start(struct py_object *self, struct py_object *const *arguments,
 				  size_t count, struct py_object *names);
+static struct py_object *on_resume(struct py_object *self, struct py_object *const *arguments,
+				   size_t count, struct py_object *names);
 static struct py_object *on_return(struct py_object *self, struct py_object *const *arguments,
 				   size_t count, struct py_object *names);
 static struct py_object *on_yield(struct py_object *self, struct py_object *const *arguments,
@@ -34,11 +36,11 @@ static struct py_object *on_c_return(struct py_object *self, struct py_object *c
 				     size_t count, struct py_object *names);
 static struct py_object *on_c_raise(struct py_object *self, struct py_object *const *arguments,
 				    size_t count, struct py_object *names);
-HOT void enter(struct py_object *code);
+HOT void enter(struct py_object *code, enum calltree_event of);
 HOT void leave(struct py_object *code, enum calltree_end how);
 static void c_leave(struct py_object *callable, enum calltree_end how);
 static bool is_open(const struct py_object *callable);
-HOT struct calltree *observed(uint64_t now_ticks, enum calltree_kind kind);
+HOT struct calltree *observed(uint64_t now_ticks, enum calltree_event of);
 static inline bool is_own(const struct calltree *tree, const struct thread *thread);
 static struct calltree *tree_another(struct calls_thread *own, const struct thread *thread);
 static struct calltree *tree_take(struct calls_thread *own, const struct thread *thread);
@@ -57,8 +59,8 @@ static bool code_is(uintptr_t code, struct py_object *object);
 void calls_events_set(struct monitoring *tool)
 {
 	tool->calls[MONITORING_PY_START] = on_start;
-	tool->calls[MONITORING_PY_RESUME] = on_start;
-	tool->calls[MONITORING_PY_THROW] = on_start;
+	tool->calls[MONITORING_PY_RESUME] = on_resume;
+	tool->calls[MONITORING_PY_THROW] = on_resume;
 	tool->calls[MONITORING_PY_RETURN] = on_return;
 	tool->calls[MONITORING_PY_YIELD] = on_yield;
 	tool->calls[MONITORING_PY_UNWIND] = on_unwind;
@@ -78,7 +80,16 @@ static struct py_object *on_start(struct py_object *self, struct py_object *cons
 {
 	(void)self, (void)names;
 	if (has(count, 2))
-		enter(arguments[0]);
+		enter(arguments[0], CALLTREE_OF_PYTHON);
+	return py._Py_NoneStruct;
+}
+
+static struct py_object *on_resume(struct py_object *self, struct py_object *const *arguments,
+				   size_t count, struct py_object *names)
+{
+	(void)self, (void)names;
+	if (has(count, 2))
+		enter(arguments[0], CALLTREE_OF_GENERATOR);
 	return py._Py_NoneStruct;
 }
 
@@ -114,7 +125,7 @@ static struct py_object *on_call(struct py_object *self, struct py_object *const
 {
 	uint64_t key = has(count, 4) ? callee_key(arguments[2], arguments[3]) : 0;
 	uint64_t now = key ? ticks_now() : 0;
-	struct calltree *tree = key ? observed(now, CALLTREE_C) : NULL;
+	struct calltree *tree = key ? observed(now, CALLTREE_OF_C) : NULL;
 	struct calltree_callee callee = { .key = key, .kind = CALLTREE_C };
 	bool is_new = false;
 	uintptr_t frame;
@@ -123,7 +134,7 @@ static struct py_object *on_call(struct py_object *self, struct py_object *const
 	(void)self, (void)names;
 	if (!tree)
 		return py._Py_NoneStruct;
-	calltree_pass(tree, now, calls.cost_ticks[CALLTREE_C]);
+	calltree_pass(tree, now, calls.cost_ticks[CALLTREE_OF_C]);
 	frame = settle(tree, arguments[0]);
 	if (!frame) {
 		tree->lost++;
@@ -158,16 +169,16 @@ static struct py_object *on_c_raise(struct py_object *self, struct py_object *co
 	return py._Py_NoneStruct;
 }
 
-HOT void enter(struct py_object *code)
+HOT void enter(struct py_object *code, enum calltree_event of)
 {
 	uint64_t now = ticks_now();
-	struct calltree *tree = observed(now, CALLTREE_PYTHON);
+	struct calltree *tree = observed(now, of);
 	const struct calltree_step *top;
 	struct frames_glance at;
 
 	if (!tree)
 		return;
-	calltree_pass(tree, now, calls.cost_ticks[CALLTREE_PYTHON]);
+	calltree_pass(tree, now, calls.cost_ticks[of]);
 	at = frames_glance();
 	top = calltree_top(tree);
 	if ((!code_is(at.code, code) || !top || top->frame != at.previous ||
@@ -181,12 +192,13 @@ HOT void enter(struct py_object *code)
 
 HOT void leave(struct py_object *code, enum calltree_end how)
 {
+	enum calltree_event of = how == CALLTREE_YIELD ? CALLTREE_OF_GENERATOR : CALLTREE_OF_PYTHON;
 	uint64_t now = ticks_now();
-	struct calltree *tree = observed(now, CALLTREE_PYTHON);
+	struct calltree *tree = observed(now, of);
 
 	if (!tree)
 		return;
-	calltree_pass(tree, now, calls.cost_ticks[CALLTREE_PYTHON]);
+	calltree_pass(tree, now, calls.cost_ticks[of]);
 	if (!settle(tree, code)) {
 		tree->lost++;
 		return;
@@ -205,10 +217,10 @@ static void c_leave(struct py_object *callable, enum calltree_end how)
 	/* Under an evaluator of somebody's own (PEP 523) Python functions end like this, too. */
 	if (!is_open(callable) && !callee_key(callable, NULL))
 		return;
-	tree = observed(now, CALLTREE_C);
+	tree = observed(now, CALLTREE_OF_C);
 	if (!tree)
 		return;
-	calltree_pass(tree, now, calls.cost_ticks[CALLTREE_C]);
+	calltree_pass(tree, now, calls.cost_ticks[CALLTREE_OF_C]);
 	at = frames_glance();
 	top = calltree_top(tree);
 	if ((!top || !top->is_c || top->frame != at.frame) && !settle_c(tree)) {
@@ -234,7 +246,7 @@ static bool is_open(const struct py_object *callable)
 /* ---- where the thread is ---- */
 
 /* The calling thread's tree in this window; NULL: it is not observed. */
-HOT struct calltree *observed(uint64_t now_ticks, enum calltree_kind kind)
+HOT struct calltree *observed(uint64_t now_ticks, enum calltree_event of)
 {
 	struct thread *thread = thread_self();
 	struct calls_thread *own;
@@ -260,9 +272,9 @@ HOT struct calltree *observed(uint64_t now_ticks, enum calltree_kind kind)
 		atomic_fetch_add_explicit(&calls.missed, 1, memory_order_relaxed);
 		return NULL;
 	}
-	tree->events[kind]++;
+	tree->events[of]++;
 	/* The window is of the program's time, which stands still meanwhile. */
-	calls.end_ticks += calls.cost_ticks[kind];
+	calls.end_ticks += calls.cost_ticks[of];
 	return tree;
 }
 
@@ -459,37 +471,39 @@ uint64_t calls_cpu_ns(void)
 	return os_process_cpu_ns() - own_ns - atomic_load(&calls.drainer_earlier_ns);
 }
 
-void calls_window_open(void)
+void calls_window_open(uint64_t now_ticks)
 {
 	struct thread *thread = thread_self();
+	struct calltree *tree = NULL;
 	struct frames_link at;
-	uint64_t now = ticks_now();
 
 	calls_window_stamp();
 	calls.end_ticks = calls.begun_ticks + calls.planned_ticks;
-	if (now >= calls.end_ticks) {
-		calls_window_end(now);
+	if (now_ticks >= calls.end_ticks) {
+		calls_window_end(now_ticks);
 		return;
 	}
 	/* From here on callbacks count. */
 	atomic_store_explicit(&calls.state, CALLS_OPEN, memory_order_relaxed);
 	if (!monitoring_set(&calls.tool, calls.events)) {
 		atomic_store(&calls.is_lost, true);
-		calls_window_end(now);
+		calls_window_end(now_ticks);
 		return;
 	}
-	/* What that took is not the program's time. */
-	calls.opening_ticks = ticks_now() - now;
-	calls.end_ticks += calls.opening_ticks;
 	/* A pending call runs where a function begins, before or after its event: that call came after the
 	   window's begin, too. */
 	if (thread && frames_top(&at) && frames_begins(&at)) {
-		struct calls_thread *own = thread_own(thread, COLLECTOR_calls);
-		struct calltree *tree = tree_take(own, thread);
-
+		tree = tree_take(thread_own(thread, COLLECTOR_calls), thread);
 		if (tree)
 			calltree_push(tree, python_node(tree, at.code), at.frame, true);
 	}
+	/* What that took is not the program's time. */
+	if (now_ticks < calls.begun_ticks)
+		now_ticks = calls.begun_ticks;
+	calls.opening_ticks = ticks_now() - now_ticks;
+	calls.end_ticks += calls.opening_ticks;
+	if (tree)
+		tree->last_ticks += calls.opening_ticks;
 }
 
 void calls_window_end(uint64_t now_ticks)
@@ -504,6 +518,7 @@ void calls_window_end(uint64_t now_ticks)
 	calls.is_cut = now_ticks < calls.end_ticks;
 	calls.closed_ticks = now_ticks;
 	calls.closed_cpu_ns = calls_cpu_ns();
+	calls.closing_ticks = ticks_now() - now_ticks;
 	calls.slowness = is_open ? calls_events_slowness() : 1;
 	if (own)
 		own->tree = NULL;

@@ -108,8 +108,8 @@ static double events_slowness(void)
 	double now = calls.slowness, taken = calls_plan.slowness;
 
 	calls_plan.slowness = now;
-	for (unsigned kind = 0; kind < 2; kind++)
-		calls.cost_ticks[kind] = (uint64_t)((double)calls.cost_start_ticks[kind] * now);
+	for (unsigned of = 0; of < CALLTREE_EVENTS; of++)
+		calls.cost_ticks[of] = (uint64_t)((double)calls.cost_start_ticks[of] * now);
 	return now / taken;
 }
 
@@ -123,7 +123,7 @@ static double window_cpu_ns(uint64_t cost_ticks, uint64_t quiet)
 	double spent = (double)(calls.closed_ticks - calls.begun_ticks) - (double)cost_ticks;
 	double seen = (double)calls.planned_ticks * (double)(quiet + 1);
 	double cpu_ns = (double)(calls.closed_cpu_ns - calls.begun_cpu_ns) -
-			(double)ticks_to_ns(cost_ticks);
+			(double)ticks_to_ns(cost_ticks + calls.closing_ticks);
 
 	if (cpu_ns < 0)
 		return 0;
@@ -174,8 +174,8 @@ static void tree_write(struct calltree *tree, const struct collector_writer *wri
 		}
 		node_write(tree, node, writer);
 	}
-	calls_plan.events[CALLTREE_PYTHON] += tree->events[CALLTREE_PYTHON];
-	calls_plan.events[CALLTREE_C] += tree->events[CALLTREE_C];
+	for (unsigned of = 0; of < CALLTREE_EVENTS; of++)
+		calls_plan.events[of] += tree->events[of];
 	calls_plan.lost += tree->lost;
 	/* At the end of the process a callback may still be in it, if that came without the GIL. */
 	if (atomic_load(&calls.is_stopped)) {

@@ -29,6 +29,8 @@
 
 enum calltree_node_id { CALLTREE_LOST, CALLTREE_ROOT, CALLTREE_FIRST };
 enum calltree_kind { CALLTREE_PYTHON, CALLTREE_C };
+/* What costs the same: a begin or end of a call of a Python function, of C's, of a generator's step. */
+enum calltree_event { CALLTREE_OF_PYTHON, CALLTREE_OF_C, CALLTREE_OF_GENERATOR, CALLTREE_EVENTS };
 enum calltree_end { CALLTREE_RETURN, CALLTREE_UNWIND, CALLTREE_YIELD, CALLTREE_ENDS };
 
 struct calltree_node {
@@ -63,7 +65,7 @@ struct calltree {
 	/* the cursor */
 	uint64_t last_ticks, clock;
 	uint32_t depth, node_count;
-	uint64_t events[2]; /* by enum calltree_kind */
+	uint64_t events[CALLTREE_EVENTS];
 	uint64_t lost;
 	struct calltree_step steps[CALLTREE_DEPTH];
 	uint32_t buckets[CALLTREE_BUCKETS];

@@ -178,14 +178,14 @@ Test(calltree, cleared_it_is_as_new)
 {
 	for (uint64_t key = 1; key < 3000; key++)
 		enter(key, 1);
-	tree->events[CALLTREE_PYTHON] = 5;
+	tree->events[CALLTREE_OF_PYTHON] = 5;
 	calltree_clear(tree);
 	for (size_t i = 0; i < CALLTREE_BUCKETS; i++)
 		cr_assert_eq(tree->buckets[i], 0);
 	for (size_t i = 0; i < CALLTREE_NODES; i++)
 		cr_assert_eq(tree->nodes[i].calls + tree->nodes[i].key + tree->nodes[i].self_ticks,
 			     0);
-	cr_expect_eq(tree->events[CALLTREE_PYTHON], 0);
+	cr_expect_eq(tree->events[CALLTREE_OF_PYTHON], 0);
 	calltree_begin(tree, now);
 	cr_expect_eq(enter(1, 0), CALLTREE_FIRST);
 }
