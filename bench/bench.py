@@ -6,6 +6,7 @@ import sys
 
 import accuracy
 import calls_cost
+import calls_truth
 import cost
 import outside
 import recording
@@ -16,6 +17,10 @@ ROWS = {
     "shares": accuracy.shares,
     "stacks": accuracy.stacks,
     "event": calls_cost.events,
+    "always": calls_cost.always,
+    "default": calls_cost.default,
+    "counts": calls_truth.counts,
+    "durations": calls_truth.durations,
     "own": cost.own,
     "outside": outside.outside,
     "floor": outside.floor,

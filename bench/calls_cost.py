@@ -8,7 +8,7 @@ import outside
 import recording
 from recording import FULL
 from statistics_of import flat, interval
-from table import Table, at_most
+from table import UNDECIDED, Table, at_most
 from workload import Workload
 
 PROGRAMS = ("fib", "nqueens", "richards", "deltablue", "generators", "builtins")
@@ -67,3 +67,46 @@ def turns(running):
             if turn:
                 slices[variant].append(cpu_ns / times / CALLS_A_PIECE)
     return slices
+
+
+def always():
+    """cProfile's and profiling.tracing's own figures are those of their users: enabled once, from inside."""
+    start = {
+        "base": workload,
+        "ours": lambda name: workload(name, hz=100, **ALWAYS),
+        "cProfile": lambda name: workload(f"{name} cprofile"),
+    }
+    if sys.version_info >= (3, 15):
+        start["tracing"] = lambda name: workload(f"{name} tracing")
+    table = Table(
+        "slowdown at MONPROF_CALLS_RATE=100%, beside those who count every call, too",
+        "ahead of each of them",
+        f"bench/programs/calls.py NAME, {outside.PROCESSES} x {outside.TURNS} turns for each",
+    )
+    for name in PROGRAMS:
+        ratios = outside.take_turns(name, start, outside.Ratios())
+        middle = {variant: statistics.median(flat(ratios.wall[variant])) for variant in start}
+        for variant in list(start)[1:]:
+            best = all(middle["ours"] < middle[other] for other in list(start)[2:])
+            table.line(f"{name:<11}{variant:>9}  {ratios.text(variant)}", best if variant == "ours" else None)
+    return table
+
+
+def default():
+    start = {"base": workload, "A/A": workload, "ours": lambda name: workload(name, hz=100, **DEFAULT)}
+    table = Table(
+        "slowdown of cpu at 100 Hz and calls at 1 %, A/A is nothing against nothing",
+        "own accounting <= 1 % of CPU time; lower bound of wall time never above 1.02, or what A/A has",
+        f"bench/programs/calls.py NAME, {outside.PROCESSES} x {outside.TURNS} turns for each",
+    )
+    for name in PROGRAMS:
+        ratios = outside.take_turns(name, start, outside.Ratios())
+        table.line(f"{name:<11}{'A/A':>9}  {ratios.text('A/A')}")
+        low, bound = interval(ratios.wall["ours"])[0], interval(ratios.wall["A/A"])[1]
+        table.line(
+            f"{name:<11}{'ours':>9}  {ratios.text('ours')}",
+            True if low <= 1.02 else UNDECIDED if low <= bound else False,
+        )
+        share = ratios.share("ours")
+        table.line(f"{name:<11}{'books':>9}  {share:.2%} of CPU time", share <= 0.01)
+    return table
