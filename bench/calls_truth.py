@@ -54,7 +54,7 @@ def counts():
                 f"   {taken.note('windows.calls')} windows",
                 abs(off) <= OFTEN_ERROR if per_s >= OFTEN_PER_S else None,
             )
-    for kind in ("5us", "phases"):
+    for kind in ("5us", "phases") if FULL else ("5us",):
         covered(table, kind)
     return table
 

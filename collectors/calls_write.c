@@ -120,14 +120,25 @@ static double events_slowness(void)
  */
 static double window_cpu_ns(uint64_t cost_ticks, uint64_t quiet)
 {
-	double spent = (double)(calls.closed_ticks - calls.begun_ticks) - (double)cost_ticks;
-	double seen = (double)calls.planned_ticks * (double)(quiet + 1);
+	double planned_ns = (double)ticks_to_ns(calls.planned_ticks);
+	double spent_ns = (double)ticks_to_ns(calls.closed_ticks - calls.begun_ticks) -
+			  (double)ticks_to_ns(cost_ticks);
 	double cpu_ns = (double)(calls.closed_cpu_ns - calls.begun_cpu_ns) -
 			(double)ticks_to_ns(cost_ticks + calls.closing_ticks);
+	double first_ns = planned_ns;
 
 	if (cpu_ns < 0)
 		return 0;
-	return spent > seen ? cpu_ns * seen / spent : cpu_ns;
+	if (spent_ns <= planned_ns * (double)(quiet + 1))
+		return cpu_ns;
+	/* A program that calls has lost its processor, or sleeps: what it used, it used before the end. One that
+	   is in C calls used as much as there was, on all its processors. */
+	if (cpu_ns > spent_ns)
+		first_ns *= cpu_ns / spent_ns;
+	if (cpu_ns < first_ns)
+		first_ns = cpu_ns;
+	return first_ns +
+	       (cpu_ns - first_ns) * planned_ns * (double)quiet / (spent_ns - planned_ns);
 }
 
 /* Whoever began the window has been kept from reading the clock until its end: it says nothing. */
