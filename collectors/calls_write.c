@@ -131,9 +131,10 @@ static double window_cpu_ns(uint64_t cost_ticks, uint64_t quiet)
 		return 0;
 	if (spent_ns <= planned_ns * (double)(quiet + 1))
 		return cpu_ns;
-	/* A program that calls has lost its processor, or sleeps: what it used, it used before the end. One that
-	   is in C calls used as much as there was, on all its processors. */
-	if (cpu_ns > spent_ns)
+	/* Evenly, if nobody was seen to run in it. A program that was and then called nothing has lost its
+	   processor, or sleeps, and used what it used before the end; or is in C calls, and used all there was, on
+	   all its processors. */
+	if (!calls.opening_ticks || cpu_ns > spent_ns)
 		first_ns *= cpu_ns / spent_ns;
 	if (cpu_ns < first_ns)
 		first_ns = cpu_ns;
