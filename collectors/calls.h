@@ -39,6 +39,7 @@ struct calls {
 	uint64_t end_ticks; /* later with each event, by what that costs */
 	uint64_t closed_ticks, closed_cpu_ns; /* when it was noticed that it is over */
 	uint64_t opening_ticks; /* what switching the events on took ... */
+	uint64_t opened_ticks, opened_cpu_ns; /* when they were */
 	uint64_t closing_ticks; /* ... and, once it was over, reading the CPU clock */
 	uint64_t events_left; /* until it is cut short */
 	double slowness; /* of the machine, at its end */

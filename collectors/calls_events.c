@@ -13,7 +13,8 @@
 #include "frames_glance.h"
 
 #define THREADS_LOOKED_AT 32
-#define NODES_MOST (CALLTREE_NODES - CALLTREE_DEPTH / 2 - 2) /* one event makes no more than the rest */
+#define NODES_MOST \
+	(CALLTREE_NODES - CALLTREE_DEPTH / 2 - 2) /* one event makes no more than the rest */
 
 /* In each event's way. */
 #define HOT static inline __attribute__((always_inline))
@@ -265,8 +266,7 @@ HOT struct calltree *observed(uint64_t now_ticks, enum calltree_event of)
 	}
 	own = thread_own(thread, COLLECTOR_calls);
 	tree = own->tree;
-	if (!is_own(tree, thread) ||
-	    (tree->node_count > NODES_MOST && calls.mode == CALLS_ALWAYS))
+	if (!is_own(tree, thread) || (tree->node_count > NODES_MOST && calls.mode == CALLS_ALWAYS))
 		tree = tree_another(own, thread);
 	if (!tree) {
 		atomic_fetch_add_explicit(&calls.missed, 1, memory_order_relaxed);
@@ -483,6 +483,8 @@ void calls_window_open(uint64_t now_ticks)
 		calls_window_end(now_ticks);
 		return;
 	}
+	calls.opened_ticks = now_ticks > calls.begun_ticks ? now_ticks : calls.begun_ticks;
+	calls.opened_cpu_ns = calls_cpu_ns();
 	/* From here on callbacks count. */
 	atomic_store_explicit(&calls.state, CALLS_OPEN, memory_order_relaxed);
 	if (!monitoring_set(&calls.tool, calls.events)) {
@@ -498,9 +500,7 @@ void calls_window_open(uint64_t now_ticks)
 			calltree_push(tree, python_node(tree, at.code), at.frame, true);
 	}
 	/* What that took is not the program's time. */
-	if (now_ticks < calls.begun_ticks)
-		now_ticks = calls.begun_ticks;
-	calls.opening_ticks = ticks_now() - now_ticks;
+	calls.opening_ticks = ticks_now() - calls.opened_ticks;
 	calls.end_ticks += calls.opening_ticks;
 	if (tree)
 		tree->last_ticks += calls.opening_ticks;

@@ -134,8 +134,16 @@ static double window_cpu_ns(uint64_t cost_ticks, uint64_t quiet)
 	/* Evenly, if nobody was seen to run in it. A program that was and then called nothing has lost its
 	   processor, or sleeps, and used what it used before the end; or is in C calls, and used all there was, on
 	   all its processors. */
-	if (!calls.opening_ticks || cpu_ns > spent_ns)
+	if (calls.opening_ticks && cpu_ns <= spent_ns) {
+		double before_ns = (double)(calls.opened_cpu_ns - calls.begun_cpu_ns);
+		double after_ns = cpu_ns > before_ns ? cpu_ns - before_ns : 0;
+		double left_ns =
+			planned_ns - (double)ticks_to_ns(calls.opened_ticks - calls.begun_ticks);
+
+		first_ns = before_ns + (after_ns < left_ns ? after_ns : left_ns);
+	} else {
 		first_ns *= cpu_ns / spent_ns;
+	}
 	if (cpu_ns < first_ns)
 		first_ns = cpu_ns;
 	return first_ns +

@@ -190,6 +190,8 @@ Test(calls_write, a_program_that_lost_its_processor_worked_before_the_end)
 {
 	enter(0x1000, CALLTREE_PYTHON, 0);
 	calls.closer = tree;
+	calls.opened_ticks = BEGUN;
+	calls.opened_cpu_ns = 100;
 	calls.opening_ticks = 100;
 	calls.end_ticks += 100;
 	calls.closed_ticks = BEGUN + PLANNED * 10;
