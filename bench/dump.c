@@ -40,8 +40,8 @@ static void print_sample(const struct profile *profile, const struct profile_sam
 {
 	printf("sample\t");
 	print_metric(profile, sample->metric);
-	printf("\t%u\t%u\t%llu\t%llu", sample->duration, sample->thread, (unsigned long long)sample->count,
-	       (unsigned long long)sample->value);
+	printf("\t%u\t%u\t%llu\t%llu", sample->duration, sample->thread,
+	       (unsigned long long)sample->count, (unsigned long long)sample->value);
 	for (uint32_t node = sample->node; node; node = profile->nodes[node - 1].parent)
 		print_frame(profile, profile->nodes[node - 1].frame);
 	putchar('\n');

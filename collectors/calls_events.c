@@ -10,8 +10,6 @@
  */
 #include "calls.h"
 
-#include "frames_glance.h"
-
 #define THREADS_LOOKED_AT 32
 #define NODES_MOST \
 	(CALLTREE_NODES - CALLTREE_DEPTH / 2 - 2) /* one event makes no more than the rest */

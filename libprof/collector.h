@@ -11,6 +11,7 @@
 #include "callee.h"
 #include "calltree.h"
 #include "frames.h"
+#include "frames_glance.h"
 #include "heap.h"
 #include "log.h"
 #include "mark.h"

@@ -1,5 +1,5 @@
 /*
- * frames_walk.h - the stack walk itself, private to frames.c and frames_check.c.
+ * frames_walk.h - the stack walk itself, private to frames.c, frames_check.c and frames_glance.h.
  *
  * One body, compiled twice: with plain reads for the handler (`read` is frames_read_plain), and
  * with fault-tolerant ones for the self-check, which cannot trust the offsets yet.
