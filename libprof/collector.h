@@ -22,6 +22,7 @@
 #include "record.h"
 #include "recording.h"
 #include "signals.h"
+#include "site.h"
 #include "thread.h"
 #include "ticks.h"
 

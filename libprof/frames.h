@@ -31,7 +31,7 @@ enum frame_marker {
 	FRAME_MARKER_END
 };
 
-/* `instruction` of a frame that is a C function: `code` is the id of a callee. */
+/* `instruction` of a frame that is a C function: `code` is the id of a callee, or several (site.h). */
 #define FRAME_CALLEE UINTPTR_MAX
 
 /* What a marker is called in every output. any */
@@ -84,7 +84,8 @@ static inline const struct frames_layout *frames_layout(void)
 void frames_layout_set(const struct frames_layout *layout);
 
 /*
- * Walk the calling thread's own Python stack, leaf first, into at most `limit` frames. `pc` is the
+ * Walk the calling thread's own Python stack, with the C functions that it stands on where site.h knows
+ * them, leaf first, into at most `limit` frames. `pc` is the
  * interrupted program counter (0: none), for 3.12's window. *count is set in every case,
  * *interpreter to the PyInterpreterState of the thread (0: none). signal
  */

@@ -13,6 +13,10 @@
  *   owner 3, 4                                    an entry frame, in the C stack frame of one
  *                                                 activation of the evaluation loop; skipped
  *
+ * C code runs above the innermost Python frame and above each one that an entry frame continues with:
+ * where such a frame stands on a call of a C function that is known, that function gets a frame of its
+ * own.
+ *
  * A thread's own chain is whole but for a few instructions: frames are unlinked before they are
  * cleared, and pushed when they are filled, yet the compiler may order the two stores of a
  * generator's resumption or yield (current frame, the generator's `previous`) as it likes.  Every
@@ -27,6 +31,7 @@
 
 #include "frames.h"
 #include "pyapi.h"
+#include "site.h"
 
 #include <string.h>
 
@@ -44,6 +49,7 @@ struct frames_walk {
 	struct frame *frames;
 	size_t limit, count;
 	bool cut;
+	bool below_c; /* C code was called by the next Python frame, if it stands on a call */
 	uintptr_t interpreter;
 	uintptr_t cframe; /* 3.12: until the innermost entry frame has been met */
 };
@@ -118,6 +124,13 @@ FRAMES_INLINE bool frames_own_instruction(const struct frames_layout *layout, fr
 	return true;
 }
 
+FRAMES_INLINE void frames_take_callee(struct frames_walk *walk, uintptr_t instruction)
+{
+	uint64_t callees = site_find(instruction);
+	if (callees && walk->count < walk->limit)
+		walk->frames[walk->count++] = (struct frame){ callees, FRAME_CALLEE };
+}
+
 /* Take one Python frame, if it counts. False: the chain cannot be trusted. */
 FRAMES_INLINE bool frames_take(struct frames_walk *walk, frames_read *read, uintptr_t frame,
 			       unsigned char owner)
@@ -126,6 +139,8 @@ FRAMES_INLINE bool frames_take(struct frames_walk *walk, frames_read *read, uint
 	struct frame found;
 	uintptr_t type;
 	int32_t firsttraceable;
+	bool called_c = walk->below_c;
+	walk->below_c = false;
 	if (!frames_word(read, frame + layout->frame_code, &found.code) ||
 	    !frames_word(read, frame + layout->frame_instruction, &found.instruction))
 		return false;
@@ -142,6 +157,8 @@ FRAMES_INLINE bool frames_take(struct frames_walk *walk, frames_read *read, uint
 	uintptr_t begin = found.code + layout->code_instructions + 2 * (uintptr_t)firsttraceable;
 	if (owner != FRAMES_OWNER_GENERATOR && found.instruction < begin)
 		return true;
+	if (called_c)
+		frames_take_callee(walk, found.instruction);
 	walk->cut = walk->count == walk->limit;
 	if (!walk->cut)
 		walk->frames[walk->count++] = found;
@@ -157,6 +174,7 @@ FRAMES_INLINE enum frames_result frames_walk_with(struct frames_walk *walk, fram
 	bool whole = true;
 	if (!frames_first(walk, read, &frame))
 		return FRAMES_UNSURE;
+	walk->below_c = true;
 	while (frame && !walk->cut) {
 		unsigned char owner;
 		if (!steps-- || !frames_word(read, frame + layout->frame_previous, &previous) ||
@@ -169,6 +187,7 @@ FRAMES_INLINE enum frames_result frames_walk_with(struct frames_walk *walk, fram
 		if (!sure)
 			return FRAMES_UNSURE;
 		whole = owner >= FRAMES_OWNER_ENTRY;
+		walk->below_c |= whole;
 		frame = previous;
 	}
 	if (walk->cut)

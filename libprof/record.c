@@ -53,8 +53,10 @@ bool record_stack(struct thread *thread, enum metric metric, uint64_t time_ns, u
 		thread_lose(thread, LOSS_unknown_interpreter);
 		return record_put(thread, metric, time_ns, value, FRAME_UNKNOWN);
 	}
-	for (size_t i = 0; i < depth; i++)
-		mark_set(record->frames[i].code);
+	for (size_t i = 0; i < depth; i++) {
+		if (record->frames[i].instruction != FRAME_CALLEE)
+			mark_set(record->frames[i].code);
+	}
 	record_head(record, metric, time_ns, value);
 	if (result == FRAMES_CUT) {
 		record->cut = 1;

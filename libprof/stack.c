@@ -15,6 +15,8 @@
 #include "callee.h"
 #include "heap.h"
 #include "intern.h"
+#include "log.h"
+#include "site.h"
 #include "symbol.h"
 
 #include <string.h>
@@ -28,7 +30,7 @@ struct place {
 	uint32_t offset;
 };
 
-/* Frame id in the recording, and whether the frame is the threading module's own. */
+/* Frame id in the recording, and whether the frame is the threading module's own, or what it calls. */
 struct placed {
 	uint32_t frame;
 	bool in_threading;
@@ -42,7 +44,7 @@ static struct {
 	struct placed *placed; /* by place id - 1 */
 	size_t placed_capacity;
 	struct placed markers[FRAME_MARKER_END];
-	char module[PATH_BYTES], file[PATH_BYTES]; /* of place_new */
+	char module[PATH_BYTES], file[PATH_BYTES]; /* of place_new, callees_name */
 } stacks;
 
 static void cache_renew(void);
@@ -52,7 +54,10 @@ static void sample_add(struct thread *thread, const struct record *record);
 static uint32_t put_frames(uint32_t node, const struct frame *frames, size_t depth,
 			   uint64_t time_ns, uint32_t *start);
 static struct placed frame_find(const struct frame *frame, uint64_t time_ns);
-static struct placed callee_place(uint32_t id);
+static bool is_marker(const struct frame *frame);
+static struct placed callee_place(uint64_t callees);
+static void callees_name(uint64_t callees, struct recording_function *function);
+static unsigned callees_sorted(uint64_t *callees, struct callee all[SITE_CALLEES]);
 static struct placed marker_find(enum frame_marker marker);
 static struct placed place_new(const struct symbol *symbol, uintptr_t instruction);
 
@@ -168,10 +173,11 @@ static void sample_add(struct thread *thread, const struct record *record)
 		.time_ns = record->time_ns,
 		.value = record->value,
 	};
+	bool is_exit = is_marker(record->frames) && record->frames[0].code == FRAME_THREAD_EXIT;
 	uint32_t start = 0;
 
-	stacks.any |= record->frames[0].code != FRAME_THREAD_EXIT;
-	if (record->frames[0].code == FRAME_THREAD_EXIT)
+	stacks.any |= !is_exit;
+	if (is_exit)
 		sample.node = thread->start_node;
 	if (record->cut)
 		sample.node = recording_put_node(stacks.recording, 0, marker_find(FRAME_CUT).frame);
@@ -182,8 +188,7 @@ static void sample_add(struct thread *thread, const struct record *record)
 		return;
 	}
 	/* A finalizer or a trace function may be the outermost for a moment: what was told is surer. */
-	if (start && record->frames[0].code >= FRAME_MARKER_END && !record->cut &&
-	    !thread->start_is_told)
+	if (start && !is_marker(record->frames) && !record->cut && !thread->start_is_told)
 		thread->start_node = start;
 	recording_put_sample(stacks.recording, &sample);
 }
@@ -215,8 +220,8 @@ static struct placed frame_find(const struct frame *frame, uint64_t time_ns)
 	uint32_t id;
 
 	if (frame->instruction == FRAME_CALLEE)
-		return callee_place((uint32_t)frame->code);
-	if (frame->code < FRAME_MARKER_END)
+		return callee_place(frame->code);
+	if (is_marker(frame))
 		return marker_find((enum frame_marker)frame->code);
 	symbol = symbol_find(frame->code, time_ns);
 	if (!symbol) {
@@ -239,21 +244,63 @@ static struct placed frame_find(const struct frame *frame, uint64_t time_ns)
 	return placed;
 }
 
-/* A C function: it has no file and no line. */
-static struct placed callee_place(uint32_t id)
+static bool is_marker(const struct frame *frame)
 {
-	struct callee callee = { "", "[C]" };
-	struct recording_function function = { .kind = RECORDING_NATIVE };
-	struct placed placed = { 0 };
+	return frame->instruction != FRAME_CALLEE && frame->code < FRAME_MARKER_END;
+}
 
-	callee_name(id, &callee);
-	function.module = callee.module;
-	function.module_bytes = strlen(callee.module);
-	function.name = callee.name;
-	function.name_bytes = strlen(callee.name);
+/* A C function, or one of several: it has no file and no line, and no thread starts with it. */
+static struct placed callee_place(uint64_t callees)
+{
+	struct recording_function function = { .kind = RECORDING_NATIVE };
+	struct placed placed = { .in_threading = true };
+
+	callees_name(callees, &function);
 	placed.frame = recording_put_frame(stacks.recording,
 					   recording_put_function(stacks.recording, &function), 0);
 	return placed;
+}
+
+/* "len", or "abs | len | ...", of the module that all have; "math.cos | numpy.cos" of none. */
+static void callees_name(uint64_t callees, struct recording_function *function)
+{
+	struct callee all[SITE_CALLEES];
+	unsigned count = callees_sorted(&callees, all);
+	const char *module = all[0].module;
+	size_t bytes = 0;
+
+	for (unsigned i = 1; i < count; i++)
+		module = strcmp(all[i].module, module) == 0 ? module : "";
+	for (unsigned i = 0; i < count; i++) {
+		bool is_named = !*module && *all[i].module;
+
+		bytes += log_format(stacks.file + bytes, PATH_BYTES - bytes, "%s%s%s%s",
+				    i ? " | " : "", is_named ? all[i].module : "",
+				    is_named ? "." : "", all[i].name);
+	}
+	if (callees)
+		bytes += log_format(stacks.file + bytes, PATH_BYTES - bytes, " | ...");
+	function->module = module;
+	function->module_bytes = strlen(module);
+	function->name = stacks.file;
+	function->name_bytes = bytes;
+}
+
+/* By name; what is left of *callees are those that are not told apart. */
+static unsigned callees_sorted(uint64_t *callees, struct callee all[SITE_CALLEES])
+{
+	unsigned count = 0;
+
+	while (count < SITE_CALLEES && (*callees || !count)) {
+		struct callee callee = { "", "[C]" }, *at = &all[count++];
+
+		callee_name(*callees & (SITE_IDS - 1), &callee);
+		for (; at > all && strcmp(callee.name, at[-1].name) < 0; at--)
+			*at = at[-1];
+		*at = callee;
+		*callees /= SITE_IDS;
+	}
+	return count;
 }
 
 static struct placed marker_find(enum frame_marker marker)

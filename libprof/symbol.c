@@ -22,6 +22,7 @@
 #include "mark.h"
 #include "os.h"
 #include "pyapi.h"
+#include "site.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -141,7 +142,10 @@ static void clear_watcher(int watcher)
 /* Must not fail, and keeps a pending exception: no Python API is called. */
 static int on_code_event(enum pyapi_code_event event, struct py_object *code)
 {
-	if (event == PYAPI_CODE_DESTROY && mark_get((uintptr_t)code)) {
+	if (event != PYAPI_CODE_DESTROY)
+		return 0;
+	site_forget((uintptr_t)code);
+	if (mark_get((uintptr_t)code)) {
 		int saved_errno = errno;
 		bury((uintptr_t)code);
 		errno = saved_errno;

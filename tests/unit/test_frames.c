@@ -1,5 +1,6 @@
 #include "frames.h"
 #include "pyapi.h"
+#include "site.h"
 
 #include <criterion/criterion.h>
 #include <string.h>
@@ -175,6 +176,74 @@ Test(frames, keeps_the_leaf_most_frames)
 	cr_assert(is(8, 1, 5));
 	cr_assert_eq(walk(0), FRAMES_CUT);
 	cr_assert_eq(count, 0);
+}
+
+/* Each code's instruction of this number calls the callee 1 + the code's number. */
+static void know_calls(int unit)
+{
+	for (unsigned i = 0; i < PROF_COUNT(fake.code); i++)
+		site_add((uintptr_t)&fake.code[i], (uintptr_t)&fake.code[i].instructions[unit],
+			 1 + i);
+}
+
+static bool is_callee(size_t i, uintptr_t id)
+{
+	return i < count && walked[i].code == id && walked[i].instruction == FRAME_CALLEE;
+}
+
+Test(frames, a_c_function_that_is_called_has_a_frame)
+{
+	know_calls(7);
+	push(ENTRY, &fake.other, 0);
+	push(THREAD, &fake.code[0], 7); /* called code 1, which is Python */
+	push(THREAD, &fake.code[1], 7); /* called C, which called code 2 */
+	push(ENTRY, &fake.other, 0);
+	push(GENERATOR, &fake.code[2], 8); /* called something through C that is not known */
+	push(ENTRY, &fake.other, 0);
+	push(C_STACK, &fake.other, 0);
+	push(THREAD, &fake.code[3], 7); /* is in C */
+	cr_assert_eq(walk(8), FRAMES_OK);
+	cr_assert_eq(count, 6);
+	cr_assert(is_callee(0, 4));
+	cr_assert(is(1, 3, 7));
+	cr_assert(is(2, 2, 8));
+	cr_assert(is_callee(3, 2));
+	cr_assert(is(4, 1, 7));
+	cr_assert(is(5, 0, 7));
+}
+
+Test(frames, what_begins_was_called_by_python_unless_c_is_between)
+{
+	know_calls(7);
+	push(ENTRY, &fake.other, 0);
+	push(THREAD, &fake.code[0], 7);
+	push(THREAD, &fake.code[1], 1); /* not begun */
+	cr_assert_eq(walk(8), FRAMES_OK);
+	cr_assert_eq(count, 1);
+	cr_assert(is(0, 0, 7));
+	fake.used = 2;
+	fake.current.frame = &fake.frames[1];
+	push(ENTRY, &fake.other, 0);
+	push(THREAD, &fake.code[1], 1);
+	cr_assert_eq(walk(8), FRAMES_OK);
+	cr_assert_eq(count, 2);
+	cr_assert(is_callee(0, 1));
+	cr_assert(is(1, 0, 7));
+}
+
+Test(frames, c_functions_count_for_the_limit)
+{
+	know_calls(7);
+	push(ENTRY, &fake.other, 0);
+	push(THREAD, &fake.code[0], 7);
+	push(ENTRY, &fake.other, 0);
+	push(THREAD, &fake.code[1], 7);
+	cr_assert_eq(walk(4), FRAMES_OK);
+	cr_assert_eq(count, 4);
+	for (size_t limit = 0; limit < 4; limit++) {
+		cr_assert_eq(walk(limit), FRAMES_CUT);
+		cr_assert_eq(count, limit);
+	}
 }
 
 Test(frames, a_cycle_ends_at_the_limit)

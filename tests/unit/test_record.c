@@ -22,6 +22,7 @@ static struct {
 	unsigned walks;
 	size_t limit;
 	uintptr_t pc;
+	bool calls_c; /* the leaf is a callee */
 } stack = { .depth = 3, .interpreter = INTERPRETER };
 
 static struct thread *thread;
@@ -41,6 +42,8 @@ enum frames_result __wrap_frames_walk(struct frame *frames, size_t limit, uintpt
 		frames[*count].code = CODE(*count);
 		frames[*count].instruction = INSTRUCTION(*count);
 	}
+	if (stack.calls_c)
+		frames[0] = (struct frame){ CODE(99), FRAME_CALLEE };
 	return stack.depth > limit ? FRAMES_CUT : stack.result;
 }
 
@@ -142,6 +145,15 @@ Test(record, is_made_of_its_head_and_its_frames)
 	cr_expect_eq(record_bytes(1), sizeof(struct record) + sizeof(struct frame));
 	cr_expect_eq(record_bytes(7) - record_bytes(6), sizeof(struct frame));
 	cr_expect_eq(record_bytes(1) % 8, 0);
+}
+
+Test(record, a_callee_is_no_code)
+{
+	stack.calls_c = true;
+	cr_assert(sample());
+	cr_assert_eq(marks, 2);
+	cr_assert_not(mark_get(CODE(99)));
+	cr_assert_eq(first(3)->frames[0].code, CODE(99));
 }
 
 Test(record, holds_the_stack_leaf_first)

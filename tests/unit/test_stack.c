@@ -4,6 +4,8 @@
  */
 #include "recordings.h"
 
+#include "callee.h"
+#include "site.h"
 #include "stack.h"
 #include "symbol.h"
 #include "thread.h"
@@ -61,6 +63,21 @@ uint32_t __wrap_recording_put_node(struct recording *to, uint32_t parent, uint32
 uint32_t __wrap_recording_put_node(struct recording *to, uint32_t parent, uint32_t frame)
 {
 	return no_node ? 0 : __real_recording_put_node(to, parent, frame);
+}
+
+/* Ids are theirs: 1 is a marker's number, too. */
+bool __wrap_callee_name(uint32_t id, struct callee *callee);
+bool __wrap_callee_name(uint32_t id, struct callee *callee)
+{
+	static const struct callee callees[] = {
+		{ "builtins", "sorted" }, { "math", "cos" },  { "builtins", "len" },
+		{ "builtins", "abs" },	  { "numpy", "cos" }, { "", "call" },
+	};
+
+	if (!id || id > PROF_COUNT(callees))
+		return false;
+	*callee = callees[id - 1];
+	return true;
 }
 
 bool __real_heap_grow(void **blocks, size_t *capacity, size_t count, size_t size_bytes);
@@ -163,6 +180,10 @@ static void tell(const struct frame *stack)
 	{                                               \
 		CODE + (i), 1000u * ((i) + 1u) + (line) \
 	}
+#define CALLED(callees)                 \
+	{                               \
+		(callees), FRAME_CALLEE \
+	}
 #define MARK(marker)              \
 	{                         \
 		FRAME_##marker, 0 \
@@ -233,6 +254,43 @@ Test(stack, markers_are_frames_without_a_line)
 	CHECK("3 1 [finalizing]", "3 2 [native]", "3 3 [finalizing]");
 	cr_assert_eq(kinds[1], RECORDING_MARKER);
 	cr_assert_str_eq(functions[3], "", "the marker was put twice");
+}
+
+#define AND(a, b) ((a)*SITE_IDS + (b))
+
+Test(stack, a_c_function_is_a_frame_between_others)
+{
+	add(1, false, FRAMES(AT(1, 5), CALLED(1), AT(0, 4)));
+	add(2, false, FRAMES(CALLED(2), AT(0, 4)));
+	add(3, false, FRAMES(CALLED(99), AT(0, 4)));
+	CHECK("3 1 app.f0:4;builtins.sorted:0;app.f1:5", "3 2 app.f0:4;math.cos:0",
+	      "3 3 app.f0:4;[C]:0");
+	cr_assert_eq(kinds[2], RECORDING_NATIVE);
+	cr_assert(stack_any(), "the first is no [thread exit]");
+}
+
+Test(stack, one_of_several_c_functions_has_the_names_of_all)
+{
+	add(1, false, FRAMES(CALLED(AND(4, 3)), AT(0, 4)));
+	add(2, false, FRAMES(CALLED(AND(AND(3, 1), 4)), AT(0, 4)));
+	add(3, false, FRAMES(CALLED(SITE_MORE + AND(AND(3, 4), 1)), AT(0, 4)));
+	add(4, false, FRAMES(CALLED(AND(AND(2, 5), 6)), AT(0, 4)));
+	add(5, false, FRAMES(CALLED(AND(2, 99)), AT(0, 4)));
+	CHECK("3 1 app.f0:4;builtins.abs | len:0", "3 2 app.f0:4;builtins.abs | len | sorted:0",
+	      "3 3 app.f0:4;builtins.abs | len | sorted | ...:0",
+	      "3 4 app.f0:4;call | numpy.cos | math.cos:0", "3 5 app.f0:4;[C] | math.cos:0");
+}
+
+/* Threads are started by threading's code, which calls C functions when it is alone. */
+Test(stack, a_c_function_is_not_what_a_thread_runs)
+{
+	add(1, false, FRAMES(CALLED(2), AT(10, 1)));
+	add(2, false, FRAMES(MARK(THREAD_EXIT)));
+	add(3, false, FRAMES(CALLED(1), AT(0, 4), CALLED(6), AT(10, 1)));
+	add(4, false, FRAMES(MARK(THREAD_EXIT)));
+	CHECK("3 1 threading.f10:1;math.cos:0", "3 2 [thread exit]",
+	      "3 3 threading.f10:1;call:0;app.f0:4;builtins.sorted:0",
+	      "3 4 threading.f10:1;call:0;app.f0:4;[thread exit]");
 }
 
 Test(stack, a_marker_is_a_stack_of_its_own)

@@ -3,6 +3,7 @@
 #include "mark.h"
 #include "os.h"
 #include "pyapi.h"
+#include "site.h"
 #include "symbol.h"
 
 #include <criterion/criterion.h>
@@ -206,6 +207,18 @@ Test(symbol, code_that_nobody_sampled_is_not_looked_at)
 	watcher(PYAPI_CODE_DESTROY, (struct py_object *)&code);
 	make(&code, "g", "g.py");
 	cr_assert(is(find(&code, 999), "g"), "the death before was not kept");
+}
+
+Test(symbol, a_code_object_that_dies_takes_its_call_sites_along)
+{
+	uintptr_t instruction = (uintptr_t)code.instructions;
+
+	make(&code, "f", "f.py");
+	site_add((uintptr_t)&code, instruction, 7);
+	watcher(PYAPI_CODE_CREATE, (struct py_object *)&code);
+	cr_assert_eq(site_find(instruction), 7);
+	die(&code);
+	cr_assert_eq(site_find(instruction), 0);
 }
 
 Test(symbol, a_creation_is_nothing)

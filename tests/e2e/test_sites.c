@@ -1,0 +1,183 @@
+/*
+ * test_sites.c - C functions have frames of their own, under the names that a Python programmer would write,
+ * and the program never notices.
+ */
+#include "common.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static struct run *run_kind_to(const char *kind, const char *exporter)
+{
+	struct run *run = run_new();
+
+	run_set(run, "MONPROF_COLLECT", "cpu,sites");
+	run_set(run, "MONPROF_EXPORT", exporter);
+	run_set(run, "MONPROF_CPU_HZ", "250");
+	run_go(run, python_path(), run_program("sites.py"), kind, NULL);
+	return run;
+}
+
+static struct run *run_kind(const char *kind)
+{
+	return run_kind_to(kind, "pprof");
+}
+
+/* What the program says of itself, in ns. */
+static uint64_t said(struct run *run, const char *name)
+{
+	const char *line = strstr(run->out, run_text(run, "%s ", name));
+
+	RUN_CHECK(run, line, "nothing is said of %s: %s", name, run->out);
+	return strtoull(line + strlen(name), NULL, 10) * MS;
+}
+
+/* Its share, in the samples' own time: the clocks of both differ a little. */
+static void check_share(struct run *run, const struct stacks *stacks, const char *name,
+			const char *function)
+{
+	uint64_t all = stacks_with(stacks, "shares"), ours = stacks_with(stacks, function);
+	uint64_t wanted = said(run, name);
+	uint64_t sum = said(run, "sorted") + said(run, "compress") + said(run, "loads") +
+		       said(run, "match") + said(run, "sort") + said(run, "sum");
+	double percent = 100.0 * (double)ours / (double)all;
+	double wanted_percent = 100.0 * (double)wanted / (double)sum;
+
+	RUN_CHECK(run, percent > wanted_percent - 5 && percent < wanted_percent + 5,
+		  "%s has %.1f %%, wanted %.1f; %s", function, percent, wanted_percent,
+		  stacks_names(run, stacks));
+}
+
+Test(sites, shares)
+{
+	struct run *run = run_kind("shares");
+	struct stacks *stacks = stacks_read(run, run_check_good(run));
+
+	check_share(run, stacks, "sorted", "builtins.sorted");
+	check_share(run, stacks, "compress", "zlib.compress");
+	check_share(run, stacks, "loads", "_json.Scanner.__call__");
+	check_share(run, stacks, "match", "re.Pattern.match");
+	check_share(run, stacks, "sort", "list.sort");
+	check_share(run, stacks, "sum", "builtins.sum");
+	stacks_free(stacks);
+	run_free(run);
+}
+
+Test(sites, several_callees_are_named_together)
+{
+	/* What pprof says about a file cannot be read where a name has spaces. */
+	struct run *run = run_kind_to("several", "collapsed");
+	struct stacks *stacks = stacks_read(run, run_file(run, ".collapsed"));
+
+	run_check_exit(run, 0);
+	run_check_silent(run);
+	RUN_CHECK(run,
+		  stacks_self(stacks, "math.cosh | lgamma") * 5 > stacks_with(stacks, "either") &&
+			  stacks_under(stacks, "either", "math.cosh | lgamma"),
+		  "%s", stacks_names(run, stacks));
+	RUN_CHECK(run, !stacks_with(stacks, "math.cosh") && !stacks_with(stacks, "math.lgamma"),
+		  "one alone is there; %s", stacks_names(run, stacks));
+	stacks_free(stacks);
+	run_free(run);
+}
+
+/* Whatever is above `callee` is above `function`, and that is above `caller`, with nothing in between. */
+static void check_between(struct run *run, const struct stacks *stacks, const char *caller,
+			  const char *function, const char *callee)
+{
+	uint64_t between = 0;
+
+	for (size_t i = 0; i < stacks->count; i++) {
+		const struct stack *stack = &stacks->stacks[i];
+
+		for (size_t at = 2; at < stack->depth; at++) {
+			if (stacks_is(stack->frames[at], callee) &&
+			    stacks_is(stack->frames[at - 1], function) &&
+			    stacks_is(stack->frames[at - 2], caller))
+				between += stack->value;
+		}
+	}
+	RUN_CHECK(run, between >= 200 * MS && between >= stacks_under(stacks, caller, callee),
+		  "%llu of %llu ns are in %s > %s > %s; %s", (unsigned long long)between,
+		  (unsigned long long)stacks_under(stacks, caller, callee), caller, function,
+		  callee, stacks_names(run, stacks));
+}
+
+Test(sites, what_calls_back_is_between)
+{
+	struct run *run = run_kind("back");
+	struct stacks *stacks = stacks_read(run, run_check_good(run));
+
+	check_between(run, stacks, "use_key", "builtins.sorted", "key");
+	check_between(run, stacks, "use_reduce", "_functools.reduce", "add");
+	check_between(run, stacks, "use_generator", "builtins.sum", "generate");
+	stacks_free(stacks);
+	run_free(run);
+}
+
+Test(sites, constructors_and_class_methods)
+{
+	struct run *run = run_kind("constructors");
+	struct stacks *stacks = stacks_read(run, run_check_good(run));
+	static const char *const names[] = { "dict.fromkeys", "frozenset", "bytearray" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		RUN_CHECK(run, stacks_under(stacks, "use_constructors", names[i]), "no %s; %s",
+			  names[i], stacks_names(run, stacks));
+	stacks_free(stacks);
+	run_free(run);
+}
+
+Test(sites, threads_tell_and_are_told)
+{
+	struct run *run = run_kind("in_thread");
+
+	common_check(run, run_check_good(run), "call", "builtins.sorted", 400);
+	run_free(run);
+}
+
+/* The sites that the parent has heard tell no more. */
+Test(sites, a_child_knows_what_its_parent_has_learnt)
+{
+	struct run *run = run_kind("in_child");
+	const char *parent = common_profile(run, run->pid);
+
+	run_check_exit(run, 0);
+	run_check_silent(run);
+	for (size_t i = 0; i < run_count(run, ".pb.gz"); i++) {
+		const char *path = run_file_at(run, ".pb.gz", i);
+		bool is_parent = strcmp(path, parent) == 0;
+
+		common_check(run, path, "call", "zlib.compress", is_parent ? 200 : 400);
+	}
+	RUN_CHECK(run, run_count(run, ".pb.gz") == 2, "parent and child");
+	run_free(run);
+}
+
+Test(sites, the_program_sees_nothing_of_it)
+{
+	struct run *run = run_kind("state"), *plain = run_new();
+
+	plain->is_plain = true;
+	run_go(plain, python_path(), run_program("sites.py"), "state", NULL);
+	run_check_exit(plain, 0);
+	run_check_exit(run, 0);
+	run_check_silent(run);
+	RUN_CHECK(run, strcmp(run->out, plain->out) == 0, "%s without us: %s", run->out,
+		  plain->out);
+	run_free(plain);
+	run_free(run);
+}
+
+/* The recording grows with what is sampled; two thirds of the code objects come after the first look. */
+Test(sites, code_that_comes_and_goes_takes_no_memory)
+{
+	struct run *run = run_kind("codes");
+	struct stacks *stacks = stacks_read(run, run_check_good(run));
+
+	RUN_CHECK(run, said(run, "grown") < 4096 * MS, "resident: %s kB", run->out);
+	RUN_CHECK(run, stacks_under(stacks, "use_compress", "zlib.compress") >= 200 * MS, "%s",
+		  stacks_names(run, stacks));
+	stacks_free(stacks);
+	run_free(run);
+}

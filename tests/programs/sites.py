@@ -1,0 +1,217 @@
+"""CPU time in C functions: sites.py KIND.
+
+Each kind prints its CPU time by function, a line each: NAME milliseconds.
+"""
+
+import functools
+import json
+import math
+import re
+import sys
+import threading
+import time
+import zlib
+
+DATA = [(i * 7919) % 10007 for i in range(20000)]
+BLOB = bytes(range(256)) * 400
+TEXT = json.dumps([{"a": i, "b": [1, 2, 3]} for i in range(2000)])
+PATTERN = re.compile(r"(a+)+b")
+NUMBERS = list(range(50000))
+used = {}
+
+
+def call(name, seconds, work):
+    """Call it again and again until it has had so much CPU time."""
+    spent = 0.0
+    while spent < seconds:
+        begun = time.thread_time()
+        work()
+        spent += time.thread_time() - begun
+    used[name] = used.get(name, 0) + spent
+
+
+def use_sorted():
+    sorted(DATA)
+
+
+def use_compress():
+    zlib.compress(BLOB, 6)
+
+
+def use_loads():
+    json.loads(TEXT)
+
+
+def use_match():
+    PATTERN.match("a" * 16)
+
+
+def use_sort():
+    DATA[:].sort()
+
+
+def use_sum():
+    sum(NUMBERS)
+
+
+def shares():
+    for _ in range(10):
+        call("sorted", 0.09, use_sorted)
+        call("compress", 0.06, use_compress)
+        call("loads", 0.03, use_loads)
+        call("match", 0.06, use_match)
+        call("sort", 0.03, use_sort)
+        call("sum", 0.03, use_sum)
+
+
+def either(function, argument):
+    return function(argument)
+
+
+def use_either():
+    for i in range(1000):
+        either(math.cosh if i % 10 < 3 else math.lgamma, 2.5)
+
+
+def several():
+    call("either", 0.8, use_either)
+
+
+def key(number):
+    total = 0
+    for i in range(20):
+        total += i
+    return -number
+
+
+def add(a, b):
+    total = 0
+    for i in range(20):
+        total += i
+    return total
+
+
+class Made:
+    def __init__(self):
+        self.sum = add(1, 2)
+
+
+def generate():
+    for number in range(20000):
+        yield add(number, 1)
+
+
+def use_key():
+    sorted(DATA, key=key)
+
+
+def use_reduce():
+    functools.reduce(add, NUMBERS)
+
+
+def use_generator():
+    sum(generate())
+
+
+def back():
+    call("key", 0.4, use_key)
+    call("reduce", 0.4, use_reduce)
+    call("generator", 0.4, use_generator)
+
+
+def use_constructors():
+    for _ in range(100):
+        dict.fromkeys(NUMBERS[:1000])
+        frozenset(NUMBERS[:1000])
+        bytearray(100000)
+
+
+def constructors():
+    call("constructors", 0.6, use_constructors)
+
+
+def in_thread():
+    thread = threading.Thread(target=call, args=("thread", 0.4, use_sorted))
+    thread.start()
+    thread.join()
+
+
+def in_child():
+    """What the parent has learnt, the child knows."""
+    import os
+
+    call("parent", 0.2, use_compress)
+    pid = os.fork()
+    if pid == 0:
+        call("child", 0.4, use_compress)
+        sys.exit(0)
+    os.waitpid(pid, 0)
+
+
+def count_down(n):
+    return n and count_down(*(n - 1,))
+
+
+def depth():
+    """How deep recursion through f(*args) gets."""
+    sys.setrecursionlimit(40000)
+    low = 0
+    for step in (20000, 10000, 5000, 2000, 1000):
+        try:
+            count_down(low + step)
+            low += step
+        except RecursionError:
+            pass
+    return low
+
+
+class Raises:
+    def __call__(self):
+        raise KeyError("no")
+
+
+def attempt(function, *arguments):
+    """What comes of so many calls, and who holds references then."""
+    for _ in range(40):
+        try:
+            result = function(*arguments)
+        except (KeyError, TypeError, ValueError) as error:
+            result = repr(error), error.__context__
+    return type(result), sys.getrefcount(function), [sys.getrefcount(a) for a in arguments]
+
+
+def state():
+    """Things that a program can see; no CPU time to speak of."""
+    thing = object()
+    print("depth", depth())
+    print(attempt(id, thing), attempt(thing.__hash__), attempt(functools.partial(id, thing)))
+    print(attempt(int, "x"), attempt(Raises()), attempt([].remove, thing), attempt(len))
+    scope = {}
+    exec("def f(x):\n    return len(x), super", scope)
+    print(attempt(scope["f"], [thing]), scope["f"].__code__.co_code.hex())
+
+
+def resident_kb():
+    with open("/proc/self/statm", encoding="ascii") as statm:
+        return int(statm.read().split()[1]) * 4
+
+
+def codes():
+    """Code objects that come and go, each with calls of C functions."""
+    template = compile("len(x); abs(y)", "<made>", "exec")
+    kept = []
+    for count in range(300000):
+        code = template.replace(co_firstlineno=count % 1000 + 1)
+        exec(code, {"x": "", "y": 1})
+        kept.append(code)
+        if len(kept) == 100:
+            kept.clear()
+        if count == 100000:
+            early = resident_kb()
+    call("compress", 0.3, use_compress)
+    print("grown", resident_kb() - early)
+
+
+globals()[sys.argv[1]]()
+for function_name, seconds_used in used.items():
+    print(function_name, round(seconds_used * 1000))
