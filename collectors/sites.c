@@ -13,10 +13,11 @@
 #define DISPATCH_NS 60 /* CPython's part of one event, and a call that is not specialised yet */
 /* Somebody switches events on again and again (restart_events), or makes ever new code: no more names when that
    costs more than this share of the program's CPU time. */
-#define OWN_SHARE 50
-#define OWN_LEAST_NS UINT64_C(500000000)
+#define OWN_SHARE 20
+#define OWN_LEAST_NS UINT64_C(200000000)
 
 static errmsg sites_start(void);
+static void sites_pass(uint64_t time_ns);
 static bool sites_wants_burst(void);
 static void sites_burst(void);
 static void sites_flush(uint64_t time_ns, collector_note *note);
@@ -27,6 +28,7 @@ static void sites_leave(void);
 
 const struct collector_hooks sites_collector = {
 	.start = sites_start,
+	.pass = sites_pass,
 	.wants_burst = sites_wants_burst,
 	.burst = sites_burst,
 	.flush = sites_flush,
@@ -40,11 +42,15 @@ static struct {
 	struct monitoring tool;
 	_Atomic uint64_t events, own_ns; /* since the process began */
 	_Atomic bool is_stopped;
+	_Atomic bool is_lost; /* the tool id went */
+	_Atomic bool is_dear; /* it has cost too much */
+	bool has_said; /* that it is lost */
 } sites;
 
 static struct py_object *on_call(struct py_object *self, struct py_object *const *arguments,
 				 size_t count, struct py_object *names);
 static bool tell(struct py_object *code, struct py_object *callable, struct py_object *first);
+static void tool_lost(struct monitoring *tool);
 
 static errmsg sites_start(void)
 {
@@ -57,11 +63,18 @@ static errmsg sites_start(void)
 		.name = "monprof sites",
 		.wanted = { 4, 3, 5, -1 },
 		.calls = { [MONITORING_CALL] = on_call },
+		.lost = tool_lost,
 	};
 	error = monitoring_claim(&sites.tool);
 	if (!error && !monitoring_set(&sites.tool, 1u << MONITORING_CALL))
 		error = "CPython refuses events of sys.monitoring";
 	return error;
+}
+
+static void tool_lost(struct monitoring *tool)
+{
+	(void)tool;
+	atomic_store(&sites.is_lost, true);
 }
 
 static struct py_object *on_call(struct py_object *self, struct py_object *const *arguments,
@@ -94,18 +107,30 @@ static bool tell(struct py_object *code, struct py_object *callable, struct py_o
 }
 
 /* What is learnt stays. */
+static void sites_pass(uint64_t time_ns)
+{
+	(void)time_ns;
+	if (atomic_load(&sites.is_lost) && !sites.has_said) {
+		log_line("sites: the program took sys.monitoring's tool id: "
+			 "no more C functions get their names");
+		sites.has_said = true;
+	}
+}
+
 static bool sites_wants_burst(void)
 {
 	uint64_t own_ns = sites_cost_ns();
 
-	return own_ns > OWN_LEAST_NS && sites.tool.events &&
+	return own_ns > OWN_LEAST_NS && !atomic_load(&sites.is_dear) &&
 	       own_ns > os_process_cpu_ns() / OWN_SHARE;
 }
 
 static void sites_burst(void)
 {
-	if (sites_wants_burst())
-		monitoring_set(&sites.tool, 0);
+	if (!sites_wants_burst() || atomic_load(&sites.is_lost))
+		return;
+	atomic_store(&sites.is_dear, true);
+	monitoring_set(&sites.tool, 0);
 }
 
 static void sites_flush(uint64_t time_ns, collector_note *note)
@@ -113,6 +138,9 @@ static void sites_flush(uint64_t time_ns, collector_note *note)
 	char text[24];
 
 	(void)time_ns;
+	note("sites.state", atomic_load(&sites.is_lost) ? "lost its tool id" :
+			    atomic_load(&sites.is_dear) ? "off: it cost too much" :
+							  "on");
 	log_format(text, sizeof(text), "%llu", (unsigned long long)atomic_load(&sites.events));
 	note("sites.events", text);
 	log_format(text, sizeof(text), "%llu", (unsigned long long)site_lost());

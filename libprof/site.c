@@ -23,8 +23,7 @@
 #define BUCKETS_LOG2 15
 #define ROWS (1u << 18)
 #define STEPS_MAX 64
-#define TIMES_ENOUGH \
-	16 /* of 30:70, one in 300 sites shows the more frequent alone in so many calls */
+#define TIMES_ENOUGH 16 /* of sites that are 30:70, one in 300 has shown one callee alone by then */
 
 struct row {
 	_Atomic uintptr_t address; /* 0: free */
@@ -72,7 +71,7 @@ bool site_add(uintptr_t code, uintptr_t instruction, uint32_t callee)
 		callees = add_callee(atomic_load_explicit(&row->callees, memory_order_relaxed),
 				     callee);
 		atomic_store_explicit(&row->callees, callees, memory_order_release);
-		is_enough = row->times >= TIMES_ENOUGH - 1 || callees & SITE_MORE;
+		is_enough = row->times + 1 >= TIMES_ENOUGH || callees & SITE_MORE;
 		row->times += row->times < TIMES_ENOUGH;
 	} else {
 		atomic_fetch_add_explicit(&state.lost, 1, memory_order_relaxed);

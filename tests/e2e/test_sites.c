@@ -169,6 +169,51 @@ Test(sites, the_program_sees_nothing_of_it)
 	run_free(run);
 }
 
+Test(sites, who_asks_for_the_id_gets_it)
+{
+	struct run *run = run_kind("asked");
+	struct stacks *stacks;
+
+	run_check_exit(run, 0);
+	RUN_CHECK(run, strstr(run->out, "4 other\n3 other\n5 other\n"), "not served");
+	run_check_line(run, "sites: the program took sys.monitoring's tool id");
+	stacks = stacks_read(run, common_profile(run, run->pid));
+	RUN_CHECK(run, stacks_with(stacks, "builtins.sum") >= 100 * MS, "not learnt on its new id");
+	RUN_CHECK(run, stacks_with(stacks, "builtins.sorted") >= 400 * MS, "not kept");
+	RUN_CHECK(run, strstr(stacks->comments, "sites.state=lost its tool id"), "not told");
+	stacks_free(stacks);
+	run_free(run);
+}
+
+Test(sites, all_ids_taken)
+{
+	struct run *run = run_new();
+	const char *taken = run_write(run, "sitecustomize.py",
+				      "import sys\n"
+				      "for tool in range(6):\n"
+				      "    sys.monitoring.use_tool_id(tool, 'other')\n");
+
+	run_set(run, "PYTHONPATH",
+		run_text(run, "%.*s", (int)(strrchr(taken, '/') - taken), taken));
+	run_set(run, "MONPROF_COLLECT", "cpu,sites");
+	run_go(run, python_path(), run_program("burn.py"), NULL);
+	run_check_exit(run, 0);
+	run_check_line(run, "sites: no tool id of sys.monitoring is free");
+	common_check(run, common_profile(run, run->pid), "burn", "spin", 300);
+	run_free(run);
+}
+
+Test(sites, a_storm_of_restarts_is_left_alone)
+{
+	struct run *run = run_kind("storm");
+	struct stacks *stacks = stacks_read(run, run_check_good(run));
+
+	RUN_CHECK(run, strstr(stacks->comments, "sites.state=off: it cost too much"), "%s",
+		  stacks->comments);
+	stacks_free(stacks);
+	run_free(run);
+}
+
 /* The recording grows with what is sampled; two thirds of the code objects come after the first look. */
 Test(sites, code_that_comes_and_goes_takes_no_memory)
 {

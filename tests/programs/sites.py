@@ -191,6 +191,24 @@ def state():
     print(attempt(scope["f"], [thing]), scope["f"].__code__.co_code.hex())
 
 
+def asked():
+    """Somebody asks for each id that we may have, restarts events, and is served."""
+    call("before", 0.2, use_sorted)
+    for tool in 4, 3, 5:
+        sys.monitoring.use_tool_id(tool, "other")
+        sys.monitoring.restart_events()
+        call("during", 0.2, use_sum if tool == 4 else use_sorted)
+        print(tool, sys.monitoring.get_tool(tool))
+
+
+def storm():
+    """Somebody switches all on again, all the time."""
+    while time.thread_time() < 5:
+        len(abs(-1).__str__())
+        sys.monitoring.restart_events()
+    call("after", 0.2, use_sum)
+
+
 def resident_kb():
     with open("/proc/self/statm", encoding="ascii") as statm:
         return int(statm.read().split()[1]) * 4
