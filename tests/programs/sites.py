@@ -215,8 +215,9 @@ def resident_kb():
 
 
 def codes():
-    """Code objects that come and go, each with calls of C functions."""
-    template = compile("len(x); abs(y)", "<made>", "exec")
+    """Code objects that come and go, each with a call of a C function, and some work besides: what calls
+    cost must not matter."""
+    template = compile("len(x)\nwhile y < 50: y += 1", "<made>", "exec")
     kept = []
     for count in range(300000):
         code = template.replace(co_firstlineno=count % 1000 + 1)
