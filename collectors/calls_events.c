@@ -68,17 +68,11 @@ void calls_events_set(struct monitoring *tool)
 	tool->calls[MONITORING_C_RAISE] = on_c_raise;
 }
 
-/* A program that finds our callbacks may call them with anything. */
-static inline bool has(size_t count, size_t least)
-{
-	return (count & ~MONITORING_COUNT_FLAG) >= least;
-}
-
 static struct py_object *on_start(struct py_object *self, struct py_object *const *arguments,
 				  size_t count, struct py_object *names)
 {
 	(void)self, (void)names;
-	if (has(count, 2))
+	if (monitoring_has(count, 2))
 		enter(arguments[0], CALLTREE_OF_PYTHON);
 	return py._Py_NoneStruct;
 }
@@ -87,7 +81,7 @@ static struct py_object *on_resume(struct py_object *self, struct py_object *con
 				   size_t count, struct py_object *names)
 {
 	(void)self, (void)names;
-	if (has(count, 2))
+	if (monitoring_has(count, 2))
 		enter(arguments[0], CALLTREE_OF_GENERATOR);
 	return py._Py_NoneStruct;
 }
@@ -96,7 +90,7 @@ static struct py_object *on_return(struct py_object *self, struct py_object *con
 				   size_t count, struct py_object *names)
 {
 	(void)self, (void)names;
-	if (has(count, 3))
+	if (monitoring_has(count, 3))
 		leave(arguments[0], CALLTREE_RETURN);
 	return py._Py_NoneStruct;
 }
@@ -105,7 +99,7 @@ static struct py_object *on_yield(struct py_object *self, struct py_object *cons
 				  size_t count, struct py_object *names)
 {
 	(void)self, (void)names;
-	if (has(count, 3))
+	if (monitoring_has(count, 3))
 		leave(arguments[0], CALLTREE_YIELD);
 	return py._Py_NoneStruct;
 }
@@ -114,7 +108,7 @@ static struct py_object *on_unwind(struct py_object *self, struct py_object *con
 				   size_t count, struct py_object *names)
 {
 	(void)self, (void)names;
-	if (has(count, 3))
+	if (monitoring_has(count, 3))
 		leave(arguments[0], CALLTREE_UNWIND);
 	return py._Py_NoneStruct;
 }
@@ -122,7 +116,7 @@ static struct py_object *on_unwind(struct py_object *self, struct py_object *con
 static struct py_object *on_call(struct py_object *self, struct py_object *const *arguments,
 				 size_t count, struct py_object *names)
 {
-	uint64_t key = has(count, 4) ? callee_key(arguments[2], arguments[3]) : 0;
+	uint64_t key = monitoring_has(count, 4) ? callee_key(arguments[2], arguments[3]) : 0;
 	uint64_t now = key ? ticks_now() : 0;
 	struct calltree *tree = key ? observed(now, CALLTREE_OF_C) : NULL;
 	struct calltree_callee callee = { .key = key, .kind = CALLTREE_C };
@@ -154,7 +148,7 @@ static struct py_object *on_c_return(struct py_object *self, struct py_object *c
 				     size_t count, struct py_object *names)
 {
 	(void)self, (void)names;
-	if (has(count, 4))
+	if (monitoring_has(count, 4))
 		c_leave(arguments[2], CALLTREE_RETURN);
 	return py._Py_NoneStruct;
 }
@@ -163,7 +157,7 @@ static struct py_object *on_c_raise(struct py_object *self, struct py_object *co
 				    size_t count, struct py_object *names)
 {
 	(void)self, (void)names;
-	if (has(count, 4))
+	if (monitoring_has(count, 4))
 		c_leave(arguments[2], CALLTREE_UNWIND);
 	return py._Py_NoneStruct;
 }

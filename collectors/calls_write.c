@@ -10,6 +10,7 @@
 #define COST_SHARE_MOST 20 /* all but a twentieth of a window */
 
 static void window_write(const struct collector_writer *writer);
+static uint64_t window_cost_ticks(uint64_t end_ticks);
 static double events_slowness(void);
 static double window_cpu_ns(uint64_t cost_ticks, uint64_t quiet);
 static uint64_t quiet_windows(void);
@@ -52,7 +53,7 @@ static void window_write(const struct collector_writer *writer)
 		.thread = RECORDING_THREAD_PROCESS,
 		.metric = METRIC_calls_calls,
 	};
-	uint64_t cost_ticks, most_ticks, end_ticks, quiet = 0;
+	uint64_t cost_ticks, end_ticks, quiet = 0;
 	double cpu_ns;
 
 	if (atomic_load(&calls.state) == CALLS_OPEN) {
@@ -61,15 +62,8 @@ static void window_write(const struct collector_writer *writer)
 		calls.closed_cpu_ns = calls_cpu_ns();
 		calls.slowness = calls_plan.slowness;
 	}
-	cost_ticks = (uint64_t)((double)(calls.end_ticks - calls.begun_ticks - calls.planned_ticks -
-					 calls.opening_ticks) *
-				events_slowness()) +
-		     calls.opening_ticks;
 	end_ticks = calls.closed_ticks < calls.end_ticks ? calls.closed_ticks : calls.end_ticks;
-	/* Measured at another moment, it could be more than all there was. */
-	most_ticks = (end_ticks - calls.begun_ticks) / COST_SHARE_MOST * (COST_SHARE_MOST - 1);
-	if (cost_ticks > most_ticks)
-		cost_ticks = most_ticks;
+	cost_ticks = window_cost_ticks(end_ticks);
 	calls_plan.weight = 1;
 	if (calls.is_cut)
 		calls_plan.weight = (double)calls.planned_ticks /
@@ -99,6 +93,20 @@ static void window_write(const struct collector_writer *writer)
 		tree_write(tree, writer);
 	}
 	calls_plan.next_ns = calls_plan.last_end_ns + calls_gap_ns(calls_plan.window_ns);
+}
+
+/* What the events cost in a window that ended there, and opening it. */
+static uint64_t window_cost_ticks(uint64_t end_ticks)
+{
+	uint64_t taken_ticks =
+		calls.end_ticks - calls.begun_ticks - calls.planned_ticks - calls.opening_ticks;
+	uint64_t cost_ticks =
+		(uint64_t)((double)taken_ticks * events_slowness()) + calls.opening_ticks;
+	/* Measured at another moment, it could be more than all there was. */
+	uint64_t most_ticks =
+		(end_ticks - calls.begun_ticks) / COST_SHARE_MOST * (COST_SHARE_MOST - 1);
+
+	return cost_ticks < most_ticks ? cost_ticks : most_ticks;
 }
 
 /* How much more events cost in the window that has been than it was taken to last; from now on they are taken

@@ -83,8 +83,9 @@ static struct py_object *on_call(struct py_object *self, struct py_object *const
 	uint64_t begun_ns;
 	bool is_enough;
 
-	(void)self, (void)count, (void)names;
-	if (atomic_load_explicit(&sites.is_stopped, memory_order_relaxed))
+	(void)self, (void)names;
+	if (atomic_load_explicit(&sites.is_stopped, memory_order_relaxed) ||
+	    !monitoring_has(count, 4))
 		return monitoring_disable();
 	begun_ns = os_monotonic_ns();
 	is_enough = tell(arguments[0], arguments[2], arguments[3]);

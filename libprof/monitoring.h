@@ -40,6 +40,12 @@ typedef struct py_object *monitoring_call(struct py_object *self,
 /* In count_flags; the rest is the number of arguments. */
 #define MONITORING_COUNT_FLAG ((size_t)1 << (8 * sizeof(size_t) - 1))
 
+/* Are there so many arguments? A program that finds our callbacks may call them with anything. callback */
+static inline bool monitoring_has(size_t count_flags, size_t least)
+{
+	return (count_flags & ~MONITORING_COUNT_FLAG) >= least;
+}
+
 /* One tool of one interpreter. Its memory is the collector's, and stays as long as it is claimed. */
 struct monitoring {
 	/* set by the collector, before monitoring_claim */

@@ -20,17 +20,6 @@
 #define SETTING_PREFIX "MONPROF_"
 #define UNNAMED "[unnamed]"
 
-/* Makes room for one more item; false: no memory. */
-#define GROW(array, capacity, count)                                                            \
-	__extension__({                                                                         \
-		void *items_ = (array);                                                         \
-		bool grown_ =                                                                   \
-			heap_grow(&items_, &(capacity), (size_t)(count) + 1, sizeof(*(array))); \
-                                                                                                \
-		(array) = items_;                                                               \
-		grown_;                                                                         \
-	})
-
 static void take_head(void *self, const struct recording_summary *summary);
 static void take_setting(void *self, const char *name, const char *value, const char *preset);
 static void take_metric(void *self, uint32_t metric, const struct recording_metric *row);
@@ -44,12 +33,6 @@ static void take_sample(void *self, const struct recording_sample *sample);
 static void take_note(void *self, const char *key, const char *value);
 static void take_loss(void *self, const char *reason, const char *help, uint64_t count);
 static void take_flushed(void *self, uint64_t time_ns);
-static void take_size(struct profile_maker *maker, const struct recording_sample *sample);
-static const struct estimate_sizes *size_of(struct profile_maker *maker, uint32_t metric);
-static void observe(struct profile_maker *maker, const struct profile_sample *key,
-		    const struct recording_sample *sample);
-static void take_errors(struct profile_maker *maker);
-static void take_error(struct profile_maker *maker, uint32_t id);
 static uint32_t find_metric(struct profile_maker *maker, const struct recording_metric *row);
 static uint32_t find_thread(struct profile_maker *maker, uint32_t id);
 static struct profile_sample *find_sample(struct profile_maker *maker,
@@ -64,9 +47,6 @@ static uint32_t put_scratch(struct profile_maker *maker);
 static void map_id(struct profile_maker *maker, struct id_map *map, uint32_t id);
 static bool put_row(struct profile_maker *maker, struct intern *intern, const void *key,
 		    size_t key_bytes, uint32_t *id);
-static bool put_pair(struct profile_maker *maker, struct pairs *pairs, uint32_t a, uint32_t b,
-		     uint32_t *id);
-static void fail(struct profile_maker *maker, errmsg error);
 
 const struct recording_hooks profile_take_hooks = {
 	.head = take_head,
@@ -89,7 +69,7 @@ static const char no_memory[] = "no memory";
 void profile_take_end(struct profile_maker *maker)
 {
 	take_epoch(maker);
-	take_errors(maker);
+	profile_take_errors(maker);
 	maker->metric_map.count = 0;
 	maker->size_count = 0;
 	maker->last_thread_id = 0;
@@ -103,11 +83,11 @@ static void take_head(void *self, const struct recording_summary *summary)
 	for (size_t i = 0; i < profile->process_count; i++)
 		if (profile->processes[i].session == summary->session &&
 		    profile->processes[i].pid == summary->pid)
-			fail(maker, "the same recording was given twice");
+			profile_fail(maker, "the same recording was given twice");
 	if (maker->error)
 		return;
 	if (!GROW(profile->processes, maker->process_capacity, profile->process_count)) {
-		fail(maker, no_memory);
+		profile_fail(maker, no_memory);
 		return;
 	}
 	maker->process = (uint32_t)profile->process_count;
@@ -175,7 +155,7 @@ static void take_function(void *self, uint32_t id, const struct recording_functi
 		row.module = 0;
 	if (put_row(maker, &maker->functions, &row, sizeof(row), &id)) {
 		if (!GROW(profile->functions, maker->function_capacity, profile->function_count)) {
-			fail(maker, no_memory);
+			profile_fail(maker, no_memory);
 			return;
 		}
 		row.full = put_full_name(maker, row.module, row.name);
@@ -193,9 +173,9 @@ static void take_frame(void *self, uint32_t id, uint32_t function, uint32_t line
 	if (maker->error)
 		return;
 	row.function = maker->function_map.ids[function - 1];
-	if (put_pair(maker, &maker->frames, row.function, row.line, &id)) {
+	if (profile_put_pair(maker, &maker->frames, row.function, row.line, &id)) {
 		if (!GROW(profile->frames, maker->frame_capacity, profile->frame_count)) {
-			fail(maker, no_memory);
+			profile_fail(maker, no_memory);
 			return;
 		}
 		profile->frames[profile->frame_count++] = row;
@@ -213,9 +193,9 @@ static void take_node(void *self, uint32_t id, uint32_t parent, uint32_t frame)
 		return;
 	row.parent = parent ? maker->node_map.ids[parent - 1] : 0;
 	row.frame = maker->frame_map.ids[frame - 1];
-	if (put_pair(maker, &maker->nodes, row.parent, row.frame, &id)) {
+	if (profile_put_pair(maker, &maker->nodes, row.parent, row.frame, &id)) {
 		if (!GROW(profile->nodes, maker->node_capacity, profile->node_count)) {
-			fail(maker, no_memory);
+			profile_fail(maker, no_memory);
 			return;
 		}
 		profile->nodes[profile->node_count++] = row;
@@ -245,7 +225,7 @@ static void take_mapping(void *self, const struct recording_mapping *mapping)
 	if (maker->error)
 		return;
 	if (!GROW(profile->mappings, maker->mapping_capacity, profile->mapping_count)) {
-		fail(maker, no_memory);
+		profile_fail(maker, no_memory);
 		return;
 	}
 	profile->mappings[profile->mapping_count++] = (struct profile_mapping){
@@ -266,7 +246,7 @@ static void take_sample(void *self, const struct recording_sample *sample)
 	if (maker->error)
 		return;
 	if (sample->thread == RECORDING_THREAD_PROCESS && sample->node == 0) {
-		take_size(maker, sample);
+		profile_take_size(maker, sample);
 		return;
 	}
 	if (sample->thread != maker->last_thread_id) {
@@ -285,28 +265,7 @@ static void take_sample(void *self, const struct recording_sample *sample)
 	sum->count++;
 	sum->value = add_up(sum->value, sample->value);
 	if (key.node != 0)
-		observe(maker, &key, sample);
-}
-
-/* The process's, and of no stack: how much a window saw. */
-static void take_size(struct profile_maker *maker, const struct recording_sample *sample)
-{
-	uint32_t metric = maker->metric_map.ids[sample->metric];
-
-	if (size_of(maker, metric))
-		estimate_size(&maker->sizes[metric], sample->time_ns, sample->value);
-}
-
-static const struct estimate_sizes *size_of(struct profile_maker *maker, uint32_t metric)
-{
-	while (maker->size_count <= metric) {
-		if (!GROW(maker->sizes, maker->size_capacity, maker->size_count)) {
-			fail(maker, no_memory);
-			return NULL;
-		}
-		maker->sizes[maker->size_count++] = (struct estimate_sizes){ 0 };
-	}
-	return &maker->sizes[metric];
+		profile_observe(maker, &key, sample);
 }
 
 static void take_note(void *self, const char *key, const char *value)
@@ -318,7 +277,7 @@ static void take_note(void *self, const char *key, const char *value)
 
 	if (put_row(maker, &maker->notes, &note, sizeof(note), &id)) {
 		if (!GROW(profile->notes, maker->note_capacity, profile->note_count)) {
-			fail(maker, no_memory);
+			profile_fail(maker, no_memory);
 			return;
 		}
 		profile->notes[profile->note_count++] =
@@ -336,7 +295,7 @@ static void take_loss(void *self, const char *reason, const char *help, uint64_t
 
 	if (put_row(maker, &maker->loss_keys, &key, sizeof(key), &id)) {
 		if (!GROW(maker->losses, maker->loss_capacity, maker->loss_count)) {
-			fail(maker, no_memory);
+			profile_fail(maker, no_memory);
 			return;
 		}
 		maker->losses[maker->loss_count++] =
@@ -358,67 +317,6 @@ static void take_flushed(void *self, uint64_t time_ns)
 		process->end_monotonic_ns = time_ns;
 }
 
-/* Whether the collector has windows is known only at the end: notes come last. */
-static void observe(struct profile_maker *maker, const struct profile_sample *key,
-		    const struct recording_sample *sample)
-{
-	const struct profile *profile = maker->profile;
-	uint32_t frame = profile->nodes[key->node - 1].frame, id;
-
-	if (put_pair(maker, &maker->observed, key->metric, profile->frames[frame - 1].function,
-		     &id)) {
-		if (!GROW(maker->estimates, maker->estimate_capacity, id - 1)) {
-			fail(maker, no_memory);
-			return;
-		}
-		maker->estimates[id - 1] = (struct estimate){ 0 };
-	}
-	if (!maker->error && size_of(maker, key->metric))
-		estimate_add(&maker->estimates[id - 1], &maker->sizes[key->metric], sample->time_ns,
-			     sample->value);
-}
-
-static void take_errors(struct profile_maker *maker)
-{
-	for (uint32_t id = 1; id <= maker->observed.count && !maker->error; id++)
-		take_error(maker, id);
-	pairs_release(&maker->observed);
-}
-
-static void take_error(struct profile_maker *maker, uint32_t id)
-{
-	struct profile *profile = maker->profile;
-	const struct pair *key = &maker->observed.rows[id - 1];
-	uint32_t collector = profile->metrics[key->a].collector;
-	const char *windows = profile_collector_note(profile, maker->process, "windows", collector);
-	const char *doubt;
-	struct text_quantity count;
-	double error, scale;
-
-	if (!text_quantity(windows, &count) || count.whole == 0)
-		return;
-	if (!size_of(maker, key->a))
-		return;
-	scale = profile_scale(profile, maker->process, key->a);
-	error = estimate_error(&maker->estimates[id - 1], &maker->sizes[key->a], count.whole,
-			       scale);
-	doubt = profile_collector_note(profile, maker->process, "doubt", collector);
-	if (*doubt) {
-		double off =
-			estimate_scale(doubt) * scale * estimate_sum(&maker->estimates[id - 1]);
-
-		error = estimate_root(error * error + off * off);
-	}
-	if (!(error > 0))
-		return;
-	if (!GROW(profile->errors, maker->error_capacity, profile->error_count)) {
-		fail(maker, no_memory);
-		return;
-	}
-	profile->errors[profile->error_count++] =
-		(struct profile_error){ key->a, maker->process, key->b, error };
-}
-
 /* Index of the metric of this name, made if there is none. */
 static uint32_t find_metric(struct profile_maker *maker, const struct recording_metric *row)
 {
@@ -434,7 +332,7 @@ static uint32_t find_metric(struct profile_maker *maker, const struct recording_
 		if (memcmp(&profile->metrics[i], &metric, sizeof(metric)) == 0)
 			return (uint32_t)i;
 	if (!GROW(profile->metrics, maker->metric_capacity, profile->metric_count)) {
-		fail(maker, no_memory);
+		profile_fail(maker, no_memory);
 		return 0;
 	}
 	profile->metrics[profile->metric_count] = metric;
@@ -450,7 +348,7 @@ static uint32_t find_thread(struct profile_maker *maker, uint32_t id)
 
 	if (put_row(maker, &maker->threads, &key, sizeof(key), &row_id)) {
 		if (!GROW(profile->threads, maker->thread_capacity, profile->thread_count)) {
-			fail(maker, no_memory);
+			profile_fail(maker, no_memory);
 			return 0;
 		}
 		profile->threads[profile->thread_count++] =
@@ -477,7 +375,7 @@ static struct profile_sample *find_sample(struct profile_maker *maker,
 			return sample;
 	}
 	if (!GROW(profile->samples, maker->sample_capacity, profile->sample_count)) {
-		fail(maker, no_memory);
+		profile_fail(maker, no_memory);
 		return NULL;
 	}
 	profile->samples[profile->sample_count++] = *key;
@@ -501,7 +399,7 @@ static bool grow_slots(struct profile_maker *maker)
 	uint32_t *slots = heap_zalloc(count * sizeof(*slots));
 
 	if (!slots) {
-		fail(maker, no_memory);
+		profile_fail(maker, no_memory);
 		return false;
 	}
 	for (size_t s = 0; s < profile->sample_count; s++) {
@@ -556,12 +454,12 @@ static uint32_t put_scratch(struct profile_maker *maker)
 	uint32_t id;
 
 	if (maker->text.failed)
-		fail(maker, no_memory);
+		profile_fail(maker, no_memory);
 	if (maker->error || maker->text.size == 0)
 		return 0;
 	id = intern_put(&maker->profile->strings, maker->text.bytes, maker->text.size, NULL);
 	if (id == 0)
-		fail(maker, no_memory);
+		profile_fail(maker, no_memory);
 	return id;
 }
 
@@ -570,7 +468,7 @@ static void map_id(struct profile_maker *maker, struct id_map *map, uint32_t id)
 	if (maker->error)
 		return;
 	if (!GROW(map->ids, map->capacity, map->count)) {
-		fail(maker, no_memory);
+		profile_fail(maker, no_memory);
 		return;
 	}
 	map->ids[map->count++] = id;
@@ -584,23 +482,23 @@ static bool put_row(struct profile_maker *maker, struct intern *intern, const vo
 
 	*id = maker->error ? 0 : intern_put(intern, key, key_bytes, &fresh);
 	if (*id == 0)
-		fail(maker, no_memory);
+		profile_fail(maker, no_memory);
 	return fresh;
 }
 
 /* The same for a pair. */
-static bool put_pair(struct profile_maker *maker, struct pairs *pairs, uint32_t a, uint32_t b,
-		     uint32_t *id)
+bool profile_put_pair(struct profile_maker *maker, struct pairs *pairs, uint32_t a, uint32_t b,
+		      uint32_t *id)
 {
 	bool fresh = false;
 
 	*id = maker->error ? 0 : pairs_put(pairs, a, b, &fresh);
 	if (*id == 0)
-		fail(maker, no_memory);
+		profile_fail(maker, no_memory);
 	return fresh;
 }
 
-static void fail(struct profile_maker *maker, errmsg error)
+void profile_fail(struct profile_maker *maker, errmsg error)
 {
 	if (!maker->error)
 		maker->error = error;

@@ -57,4 +57,26 @@ extern const struct recording_hooks profile_take_hooks;
 /* A recording has been read: what its ids meant means nothing to the next one. drainer, tool */
 void profile_take_end(struct profile_maker *maker);
 
+/* Makes room for one more item; false: no memory. */
+#define GROW(array, capacity, count)                                                            \
+	__extension__({                                                                         \
+		void *items_ = (array);                                                         \
+		bool grown_ =                                                                   \
+			heap_grow(&items_, &(capacity), (size_t)(count) + 1, sizeof(*(array))); \
+                                                                                                \
+		(array) = items_;                                                               \
+		grown_;                                                                         \
+	})
+
+/* Helpers of both files. The first error stays. drainer, tool */
+void profile_fail(struct profile_maker *maker, errmsg error);
+/* The id of a pair of ids; true: it is new. drainer, tool */
+bool profile_put_pair(struct profile_maker *maker, struct pairs *pairs, uint32_t a, uint32_t b,
+		      uint32_t *id);
+/* How much a window saw; what it counted; what follows from all. drainer, tool */
+void profile_take_size(struct profile_maker *maker, const struct recording_sample *sample);
+void profile_observe(struct profile_maker *maker, const struct profile_sample *key,
+		     const struct recording_sample *sample);
+void profile_take_errors(struct profile_maker *maker);
+
 #endif
