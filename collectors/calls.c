@@ -22,6 +22,7 @@
 #define RANDOM_END 9007199254740992.0 /* 2^53: of random_next */
 #define COST_DOUBT \
 	0.1 /* of what an event costs: in a program's caches it is more or less than in ours */
+#define BUSY_SHARE 0.1 /* of elapsed time, at work */
 #define TREES_SPARE 4
 #define TREES_SPARE_ALWAYS 16 /* in which a thread goes on when its tree is full */
 #define CHECK_NS NS_PER_S /* observed always: is the tool id still ours? */
@@ -49,6 +50,7 @@ static void calls_burst_asked(void);
 static void calls_burst(void);
 static void calls_flush(uint64_t time_ns, collector_note *note);
 static uint64_t calls_cost_ns(void);
+static void note_scales(collector_note *note, double elapsed_ns);
 static void note_scale(collector_note *note, const char *key, double scale);
 static void calls_stop(void);
 static void calls_leave(void);
@@ -77,6 +79,7 @@ const struct collector_hooks calls_collector = {
 static void tool_lost(struct monitoring *tool);
 static void plan_begin(void);
 static void window_ask(uint64_t time_ns);
+static void window_watch(uint32_t state);
 static double exponential(void);
 static uint64_t random_next(void);
 static uint64_t gap_least_ns(void);
@@ -217,10 +220,26 @@ static void calls_pass(uint64_t time_ns)
 	calls_plan.is_to_check = calls.mode == CALLS_ALWAYS && time_ns >= calls_plan.next_ns;
 	if (calls_plan.is_to_check)
 		calls_plan.next_ns = time_ns + CHECK_NS;
-	if (calls.mode == CALLS_WINDOWS && state == CALLS_NONE && time_ns >= calls_plan.next_ns)
+	if (calls.mode != CALLS_WINDOWS)
+		return;
+	if (state == CALLS_NONE && time_ns >= calls_plan.next_ns)
 		window_ask(time_ns);
-	else if (state == CALLS_OPEN && calls.mode == CALLS_WINDOWS)
-		calls_plan.is_late = ticks_now() > calls.end_ticks + ticks_from_ns(LATE_NS);
+	else if (state == CALLS_ASKED || state == CALLS_OPEN)
+		window_watch(state);
+}
+
+/* Nobody has closed it yet: perhaps nobody runs. What is used from now on is not the window's. */
+static void window_watch(uint32_t state)
+{
+	uint64_t now = ticks_now();
+	uint64_t end_ticks = state == CALLS_OPEN ? calls.end_ticks :
+						   calls.begun_ticks + calls.planned_ticks;
+
+	if (now >= end_ticks && !calls_plan.end_seen_ticks) {
+		calls_plan.end_cpu_ns = calls_cpu_ns();
+		calls_plan.end_seen_ticks = now;
+	}
+	calls_plan.is_late = state == CALLS_OPEN && now > end_ticks + ticks_from_ns(LATE_NS);
 }
 
 static void window_ask(uint64_t time_ns)
@@ -231,6 +250,7 @@ static void window_ask(uint64_t time_ns)
 	atomic_store(&calls.begun_cpu_ns, 0);
 	calls.opening_ticks = calls.closing_ticks = 0;
 	calls.is_cut = false;
+	calls_plan.end_seen_ticks = 0;
 	calls.events_left = option_number(OPTION_CALLS_BURST);
 	calls.closer = NULL;
 	atomic_fetch_add(&calls.window, 1);
@@ -320,14 +340,22 @@ bool calls_tree_add(void)
 static uint64_t calls_due_ns(void)
 {
 	uint32_t state = atomic_load(&calls.state);
+	uint64_t now_ns, due_ns;
 
 	if (calls.mode == CALLS_OFF || atomic_load(&calls.is_lost))
 		return UINT64_MAX;
 	if (calls.mode == CALLS_ALWAYS)
 		return os_monotonic_ns() + ALWAYS_PASS_NS;
-	/* A window is written some time after its end; it is next's turn only then. */
-	return state == CALLS_NONE ? calls_plan.next_ns :
-				     calls.begun_ns + calls_plan.window_ns + LATE_NS * 2;
+	if (state == CALLS_NONE)
+		return calls_plan.next_ns;
+	/* To see its end, later where events made it longer; and to close it, if nobody does. Then it may last. */
+	now_ns = os_monotonic_ns();
+	due_ns = calls.begun_ns + calls_plan.window_ns;
+	if (calls_plan.end_seen_ticks)
+		due_ns += LATE_NS;
+	else if (due_ns <= now_ns)
+		due_ns = now_ns + calls_plan.window_ns / 4;
+	return due_ns > now_ns ? due_ns : UINT64_MAX;
 }
 
 /* The window begins with the request, not with the answer: in between nobody passes a call. */
@@ -411,20 +439,8 @@ static void calls_flush(uint64_t time_ns, collector_note *note)
 	}
 	log_format(text, sizeof(text), "%llu", (unsigned long long)calls_plan.windows);
 	note("windows.calls", text);
-	if (calls.mode == CALLS_WINDOWS && calls_plan.windows) {
-		double cpu_ns =
-			(double)(calls_cpu_ns() - calls_plan.start_cpu_ns - calls_plan.cost_ns);
-		double by_time = (double)elapsed_ns / (double)calls_plan.planned_ns;
-
-		bool has_cpu = calls_plan.observed_cpu_ns > 0;
-		double doubt = COST_DOUBT * calls_plan.doubted_ns / calls_plan.observed_cpu_ns;
-
-		note_scale(note, "scale.calls.time", by_time);
-		note_scale(note, "scale.calls.calls",
-			   has_cpu ? cpu_ns / calls_plan.observed_cpu_ns : by_time);
-		if (has_cpu && doubt * PPM >= 1)
-			note_scale(note, "doubt.calls", doubt);
-	}
+	if (calls.mode == CALLS_WINDOWS && calls_plan.windows)
+		note_scales(note, (double)elapsed_ns);
 	log_format(
 		text, sizeof(text), "%llu",
 		(unsigned long long)(calls_plan.planned_ns / 1000 * PPM / (elapsed_ns / 1000 | 1)));
@@ -436,6 +452,26 @@ static void calls_flush(uint64_t time_ns, collector_note *note)
 	log_format(text, sizeof(text), "%llu",
 		   (unsigned long long)(calls_plan.lost + atomic_load(&calls.missed)));
 	note("calls.lost", text);
+}
+
+/*
+ * What counts stand for: by CPU time, but for a program that sleeps nearly all the time, in whose windows our own
+ * part is larger than what we want to know, by elapsed time.
+ */
+static void note_scales(collector_note *note, double elapsed_ns)
+{
+	double by_time = elapsed_ns / (double)calls_plan.planned_ns;
+	double used_ns = (double)calls_cpu_ns() - (double)calls_plan.start_cpu_ns -
+			 (double)calls_plan.cost_ns;
+	double seen_ns = calls_plan.observed_cpu_ns;
+	bool is_busy = used_ns > elapsed_ns * BUSY_SHARE && seen_ns > 0;
+	double doubt = is_busy ? COST_DOUBT * calls_plan.doubted_ns / seen_ns : 0;
+
+	note_scale(note, "scale.calls.time", by_time);
+	note_scale(note, "scale.calls.calls", is_busy ? used_ns / seen_ns : by_time);
+	note("sizes.calls", is_busy ? "cpu" : "even");
+	if (doubt * PPM >= 1)
+		note_scale(note, "doubt.calls", doubt);
 }
 
 static void note_scale(collector_note *note, const char *key, double scale)

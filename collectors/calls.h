@@ -73,6 +73,7 @@ struct calls_plan {
 	uint64_t start_cpu_ns;
 	double weight; /* of the window that is written: what its counts stand for */
 	double carried; /* what rounding has left */
+	uint64_t end_seen_ticks, end_cpu_ns; /* of the window, when nobody had closed it by then */
 	bool is_late, is_to_check, has_said;
 	uint32_t ids[CALLTREE_NODES]; /* recording's nodes of the tree that is written */
 };

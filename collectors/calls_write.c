@@ -13,6 +13,8 @@ static void window_write(const struct collector_writer *writer);
 static uint64_t window_cost_ticks(uint64_t end_ticks);
 static double events_slowness(void);
 static double window_cpu_ns(uint64_t cost_ticks, uint64_t quiet);
+static double signed_ns(uint64_t later_ns, uint64_t earlier_ns);
+static double window_seen_ns(uint64_t cost_ticks, uint64_t quiet);
 static uint64_t quiet_windows(void);
 static void trees_drop(void);
 static void tree_write(struct calltree *tree, const struct collector_writer *writer);
@@ -131,10 +133,12 @@ static double window_cpu_ns(uint64_t cost_ticks, uint64_t quiet)
 	double planned_ns = (double)ticks_to_ns(calls.planned_ticks);
 	double spent_ns = (double)ticks_to_ns(calls.closed_ticks - calls.begun_ticks) -
 			  (double)ticks_to_ns(cost_ticks);
-	double cpu_ns = (double)(calls.closed_cpu_ns - calls.begun_cpu_ns) -
+	double cpu_ns = signed_ns(calls.closed_cpu_ns, calls.begun_cpu_ns) -
 			(double)ticks_to_ns(cost_ticks + calls.closing_ticks);
 	double first_ns = planned_ns;
 
+	if (calls_plan.end_seen_ticks && calls_plan.end_seen_ticks < calls.closed_ticks)
+		return window_seen_ns(cost_ticks, quiet);
 	if (cpu_ns < 0)
 		return 0;
 	if (spent_ns <= planned_ns * (double)(quiet + 1))
@@ -143,7 +147,7 @@ static double window_cpu_ns(uint64_t cost_ticks, uint64_t quiet)
 	   processor, or sleeps, and used what it used before the end; or is in C calls, and used all there was, on
 	   all its processors. */
 	if (calls.opening_ticks && cpu_ns <= spent_ns) {
-		double before_ns = (double)(calls.opened_cpu_ns - calls.begun_cpu_ns);
+		double before_ns = signed_ns(calls.opened_cpu_ns, calls.begun_cpu_ns);
 		double after_ns = cpu_ns > before_ns ? cpu_ns - before_ns : 0;
 		double left_ns =
 			planned_ns - (double)ticks_to_ns(calls.opened_ticks - calls.begun_ticks);
@@ -168,6 +172,32 @@ static void trees_drop(void)
 		}
 	}
 	calls_plan.next_ns = os_monotonic_ns() + calls_gap_ns(calls_plan.window_ns);
+}
+
+/* Two readings by different threads may stand a little against their order. */
+static double signed_ns(uint64_t later_ns, uint64_t earlier_ns)
+{
+	return (double)(int64_t)(later_ns - earlier_ns);
+}
+
+/* The same, where our thread has read the clock at the window's end, or a little after it. */
+static double window_seen_ns(uint64_t cost_ticks, uint64_t quiet)
+{
+	double planned_ns = (double)ticks_to_ns(calls.planned_ticks);
+	double cost_ns = (double)ticks_to_ns(cost_ticks);
+	double length_ns =
+		(double)ticks_to_ns(calls_plan.end_seen_ticks - calls.begun_ticks) - cost_ns;
+	double cpu_ns = signed_ns(calls_plan.end_cpu_ns, calls.begun_cpu_ns) - cost_ns;
+	double later_ns = signed_ns(calls.closed_cpu_ns, calls_plan.end_cpu_ns);
+	double last_ns = (double)ticks_to_ns(calls.closed_ticks - calls_plan.end_seen_ticks);
+
+	if (cpu_ns < 0)
+		cpu_ns = 0;
+	if (length_ns > planned_ns)
+		cpu_ns *= planned_ns / length_ns;
+	if (later_ns < 0 || last_ns < planned_ns)
+		return cpu_ns;
+	return cpu_ns + later_ns * planned_ns * (double)quiet / last_ns;
 }
 
 /* From the end of the window to the moment when an event showed that it was over, none came: windows that

@@ -7,6 +7,8 @@
 #include "heap.h"
 #include "text.h"
 
+#include <string.h>
+
 static const struct estimate_sizes *size_of(struct profile_maker *maker, uint32_t metric);
 static void take_error(struct profile_maker *maker, uint32_t id);
 
@@ -66,7 +68,8 @@ static void take_error(struct profile_maker *maker, uint32_t id)
 	const struct pair *key = &maker->observed.rows[id - 1];
 	uint32_t collector = profile->metrics[key->a].collector;
 	const char *windows = profile_collector_note(profile, maker->process, "windows", collector);
-	const char *doubt;
+	static const struct estimate_sizes even;
+	const char *doubt, *sizes;
 	struct text_quantity count;
 	double error, scale;
 
@@ -75,8 +78,10 @@ static void take_error(struct profile_maker *maker, uint32_t id)
 	if (!size_of(maker, key->a))
 		return;
 	scale = profile_scale(profile, maker->process, key->a);
-	error = estimate_error(&maker->estimates[id - 1], &maker->sizes[key->a], count.whole,
-			       scale);
+	sizes = profile_collector_note(profile, maker->process, "sizes", collector);
+	error = estimate_error(&maker->estimates[id - 1],
+			       strcmp(sizes, "even") == 0 ? &even : &maker->sizes[key->a],
+			       count.whole, scale);
 	doubt = profile_collector_note(profile, maker->process, "doubt", collector);
 	if (*doubt) {
 		double off =

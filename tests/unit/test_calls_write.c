@@ -297,3 +297,41 @@ Test(calls_write, observed_always_full_trees_are_written_and_used_ones_at_the_en
 	cr_expect_eq(sample_count, 1);
 	cr_expect_eq(tree->state, CALLS_TREE_NONE);
 }
+
+Test(calls_write, cpu_time_read_at_the_end_is_what_the_window_saw)
+{
+	enter(0x1000, CALLTREE_PYTHON, 0);
+	calls.closer = tree;
+	calls_plan.end_seen_ticks =
+		BEGUN + PLANNED; /* all of it at work, and half of what follows */
+	calls_plan.end_cpu_ns = 100 + PLANNED;
+	calls.closed_ticks = BEGUN + PLANNED + UINT64_C(1000000000);
+	calls.closed_cpu_ns = calls_plan.end_cpu_ns + UINT64_C(500000000);
+	calls_write(&writer);
+	cr_expect(size.value >= PLANNED + (calls_plan.windows - 1) * PLANNED / 2 - 1000 &&
+			  size.value <= PLANNED + (calls_plan.windows - 1) * PLANNED / 2 + 1000,
+		  "%lu of %lu windows", size.value, calls_plan.windows);
+}
+
+Test(calls_write, cpu_time_read_a_little_late_is_of_a_longer_time)
+{
+	enter(0x1000, CALLTREE_PYTHON, 0);
+	calls_plan.end_seen_ticks = BEGUN + 2 * PLANNED;
+	calls_plan.end_cpu_ns = 100 + PLANNED;
+	calls.closed_ticks = BEGUN + 3 * PLANNED;
+	calls.closed_cpu_ns = calls_plan.end_cpu_ns;
+	calls_plan.rate_ppm = 1; /* no other window falls in between */
+	calls_write(&writer);
+	cr_expect_eq(size.value, PLANNED / 2);
+}
+
+Test(calls_write, clocks_that_stand_against_their_order_say_nothing)
+{
+	enter(0x1000, CALLTREE_PYTHON, 0);
+	calls_plan.end_seen_ticks = BEGUN + PLANNED;
+	calls_plan.end_cpu_ns = 100 + 3000;
+	calls.closed_ticks = BEGUN + 1000 * PLANNED;
+	calls.closed_cpu_ns = 100 + 2990;
+	calls_write(&writer);
+	cr_expect_eq(size.value, 3000);
+}
