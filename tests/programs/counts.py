@@ -512,7 +512,7 @@ def stress(seconds, rounds):
 
 def run_stress():
     rounds = []
-    threads = [threading.Thread(target=stress, args=(10, rounds)) for _ in range(4)]
+    threads = [threading.Thread(target=stress, args=(5, rounds)) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
