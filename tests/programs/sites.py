@@ -228,7 +228,7 @@ def codes():
         if count == 100000:
             early = resident_kb()
     call("compress", 0.3, use_compress)
-    print("grown", resident_kb() - early)
+    print("grown", max(0, resident_kb() - early))
 
 
 globals()[sys.argv[1]]()
