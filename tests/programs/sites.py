@@ -130,7 +130,7 @@ def use_constructors():
     for _ in range(100):
         dict.fromkeys(NUMBERS[:1000])
         frozenset(NUMBERS[:1000])
-        bytearray(100000)
+        bytearray(1000000)
 
 
 def constructors():
