@@ -20,7 +20,7 @@ PROCESSES = 8 if FULL else 4
 SECONDS = 20 if FULL else 4  # of the books
 TURNS = 60 if FULL else 25
 ALWAYS = {"MONPROF_COLLECT": "calls", "MONPROF_CALLS_RATE": "100%"}
-DEFAULT = {"MONPROF_COLLECT": "cpu,calls"}
+DEFAULT = {"MONPROF_COLLECT": "cpu,sites,calls"}
 
 
 def workload(name, label="calls", hz=0, **variables):
