@@ -50,6 +50,7 @@ static void calls_burst_asked(void);
 static void calls_burst(void);
 static void calls_flush(uint64_t time_ns, collector_note *note);
 static uint64_t calls_cost_ns(void);
+static bool calls_rate(double factor);
 static void note_scales(collector_note *note, double elapsed_ns);
 static void note_scale(collector_note *note, const char *key, double scale);
 static void calls_stop(void);
@@ -71,6 +72,7 @@ const struct collector_hooks calls_collector = {
 	.burst = calls_burst,
 	.flush = calls_flush,
 	.cost_ns = calls_cost_ns,
+	.rate = calls_rate,
 	.stop = calls_stop,
 	.leave = calls_leave,
 	.after_fork = calls_after_fork,
@@ -80,6 +82,7 @@ static void tool_lost(struct monitoring *tool);
 static void plan_begin(void);
 static void window_ask(uint64_t time_ns);
 static void window_watch(uint32_t state);
+static double gap_mean_ns(uint64_t rate_ppm);
 static double exponential(void);
 static uint64_t random_next(void);
 static uint64_t gap_least_ns(void);
@@ -97,9 +100,9 @@ static errmsg calls_start(void)
 	uint64_t kinds = option_number(OPTION_CALLS_EVENTS);
 	errmsg error;
 
-	calls_plan.rate_ppm = option_number(OPTION_CALLS_RATE);
+	calls_plan.wanted_ppm = option_number(OPTION_CALLS_RATE);
 	calls_plan.window_ns = option_number(OPTION_CALLS_WINDOW);
-	if (calls_plan.rate_ppm == 0 || kinds == 0)
+	if (calls_plan.wanted_ppm == 0 || kinds == 0)
 		return NULL;
 	calls.events = (kinds & 1 ? python : 0) | (kinds & 2 ? c : 0);
 	ticks_start();
@@ -115,7 +118,7 @@ static errmsg calls_start(void)
 	error = monitoring_claim(&calls.tool);
 	if (error)
 		return error;
-	calls.mode = calls_plan.rate_ppm >= PPM ? CALLS_ALWAYS : CALLS_WINDOWS;
+	calls.mode = calls_plan.wanted_ppm >= PPM ? CALLS_ALWAYS : CALLS_WINDOWS;
 	for (unsigned i = 0; i < TREES_SPARE_ALWAYS && calls_tree_add(); i++)
 		;
 	if (!atomic_load(&calls.tree_count))
@@ -138,16 +141,18 @@ static void plan_begin(void)
 	calls_plan.random = os_random() | 1;
 	calls_plan.start_ns = calls_plan.last_end_ns = os_monotonic_ns();
 	calls_plan.planned_ns = calls_plan.cost_ns = calls_plan.windows = calls_plan.lost = 0;
+	calls_plan.planned_weight_ns = 0;
 	for (unsigned of = 0; of < CALLTREE_EVENTS; of++)
 		calls_plan.events[of] = 0;
 	calls_plan.observed_cpu_ns = calls_plan.doubted_ns = 0;
 	calls_plan.slowness = 1;
 	calls_plan.start_cpu_ns = calls_cpu_ns();
 	calls_plan.weight = 1;
+	calls_plan.rate_ppm = calls_plan.wanted_ppm;
 	/* Longer windows where there would be too many of them. */
 	if (calls_plan.rate_ppm * NS_PER_S / PPM / calls_plan.window_ns > WINDOWS_PER_S_MOST)
 		calls_plan.window_ns = calls_plan.rate_ppm * NS_PER_S / PPM / WINDOWS_PER_S_MOST;
-	calls_plan.next_ns = calls_plan.start_ns + calls_gap_ns(calls_plan.window_ns);
+	calls_next(calls_plan.start_ns);
 	calls.begun_ns = calls_plan.start_ns;
 	calls.begun_ticks = ticks_now();
 	calls.events_left = calls.end_ticks = CALLS_NEVER;
@@ -259,14 +264,27 @@ static void window_ask(uint64_t time_ns)
 	atomic_store_explicit(&calls.state, CALLS_ASKED, memory_order_release);
 }
 
-/* A program's own rhythm cannot fall in with it. */
-uint64_t calls_gap_ns(uint64_t window_ns)
+void calls_next(uint64_t end_ns)
 {
-	double mean = (double)window_ns * (PPM - (double)calls_plan.rate_ppm) /
-		      (double)calls_plan.rate_ppm;
+	double window = (double)calls_plan.window_ns;
+
+	calls_plan.next_ns = end_ns + calls_gap_ns();
+	calls_plan.rarity = (gap_mean_ns(calls_plan.rate_ppm) + window) /
+			    (gap_mean_ns(calls_plan.wanted_ppm) + window);
+}
+
+/* A program's own rhythm cannot fall in with it. */
+uint64_t calls_gap_ns(void)
+{
+	double mean = gap_mean_ns(calls_plan.rate_ppm);
 	double least = (double)gap_least_ns();
 
 	return (uint64_t)(exponential() * (mean > least ? mean : least));
+}
+
+static double gap_mean_ns(uint64_t rate_ppm)
+{
+	return (double)calls_plan.window_ns * (PPM - (double)rate_ppm) / (double)rate_ppm;
 }
 
 /* Of mean 1, by von Neumann's comparisons (Various Techniques Used in Connection with Random Digits, 1951): no
@@ -460,7 +478,7 @@ static void calls_flush(uint64_t time_ns, collector_note *note)
  */
 static void note_scales(collector_note *note, double elapsed_ns)
 {
-	double by_time = elapsed_ns / (double)calls_plan.planned_ns;
+	double by_time = elapsed_ns / calls_plan.planned_weight_ns;
 	double used_ns = (double)calls_cpu_ns() - (double)calls_plan.start_cpu_ns -
 			 (double)calls_plan.cost_ns;
 	double seen_ns = calls_plan.observed_cpu_ns;
@@ -490,6 +508,15 @@ static uint64_t calls_cost_ns(void)
 	for (unsigned of = 0; of < CALLTREE_EVENTS; of++)
 		ticks += calls_plan.events[of] * calls.cost_ticks[of];
 	return ticks_to_ns(ticks);
+}
+
+/* Each window stands for more time than at the full rate. Always is exact, and stays so. */
+static bool calls_rate(double factor)
+{
+	if (calls.mode != CALLS_WINDOWS || collector_keeps(OPTION_CALLS_RATE))
+		return false;
+	calls_plan.rate_ppm = (uint64_t)((double)calls_plan.wanted_ppm * factor) | 1;
+	return true;
 }
 
 static void calls_stop(void)

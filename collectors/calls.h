@@ -59,7 +59,8 @@ extern struct calls calls;
 
 /* What is planned, and what has come of it. The drainer's, once the session runs. */
 struct calls_plan {
-	uint64_t window_ns, rate_ppm; /* of the plan */
+	uint64_t window_ns, wanted_ppm; /* of the plan */
+	uint64_t rate_ppm; /* as the budget allows */
 	uint64_t start_ns;
 	uint64_t next_ns, last_end_ns; /* CLOCK_MONOTONIC */
 	uint64_t planned_ns; /* of all windows so far */
@@ -71,6 +72,8 @@ struct calls_plan {
 	double observed_cpu_ns; /* that the program used in windows */
 	double doubted_ns; /* what events cost in them, as far as that is known */
 	uint64_t start_cpu_ns;
+	double rarity; /* of the next window: how many of the plan's it stands for */
+	double planned_weight_ns; /* of all windows so far, each as many times as it stands for others */
 	double weight; /* of the window that is written: what its counts stand for */
 	double carried; /* what rounding has left */
 	uint64_t end_seen_ticks, end_cpu_ns; /* of the window, when nobody had closed it by then */
@@ -101,8 +104,10 @@ void calls_window_open(uint64_t now_ticks);
 /* The window is over; the events are switched off. callback, burst */
 void calls_window_end(uint64_t now_ticks);
 
-/* From the end of a window of this length to the next one's begin. drainer */
-uint64_t calls_gap_ns(uint64_t window_ns);
+/* From the end of a window to the next one's begin. drainer */
+uint64_t calls_gap_ns(void);
+/* The last window ended then: when the next begins, and what it stands for. drainer, setup */
+void calls_next(uint64_t end_ns);
 /* The collector's hook. drainer */
 void calls_write(const struct collector_writer *writer);
 static inline struct calltree *calls_tree_at(uint32_t index)

@@ -16,6 +16,7 @@ static double window_cpu_ns(uint64_t cost_ticks, uint64_t quiet);
 static double signed_ns(uint64_t later_ns, uint64_t earlier_ns);
 static double window_seen_ns(uint64_t cost_ticks, uint64_t quiet);
 static uint64_t quiet_windows(void);
+static void window_count(void);
 static void trees_drop(void);
 static void tree_write(struct calltree *tree, const struct collector_writer *writer);
 static void nodes_write(const struct calltree *tree, const struct collector_writer *writer);
@@ -66,12 +67,11 @@ static void window_write(const struct collector_writer *writer)
 	}
 	end_ticks = calls.closed_ticks < calls.end_ticks ? calls.closed_ticks : calls.end_ticks;
 	cost_ticks = window_cost_ticks(end_ticks);
-	calls_plan.weight = 1;
+	calls_plan.weight = calls_plan.rarity;
 	if (calls.is_cut)
-		calls_plan.weight = (double)calls.planned_ticks /
-				    (double)(end_ticks - calls.begun_ticks - cost_ticks + 1);
-	calls_plan.windows++;
-	calls_plan.planned_ns += calls_plan.window_ns;
+		calls_plan.weight *= (double)calls.planned_ticks /
+				     (double)(end_ticks - calls.begun_ticks - cost_ticks + 1);
+	window_count();
 	calls_plan.cost_ns += ticks_to_ns(cost_ticks);
 	calls_plan.last_end_ns = calls.begun_ns + ticks_to_ns(end_ticks - calls.begun_ticks);
 	if (calls.closed_ticks > calls.end_ticks)
@@ -94,7 +94,7 @@ static void window_write(const struct collector_writer *writer)
 			calltree_pass(tree, tree->last_ticks + quiet * calls.planned_ticks, 0);
 		tree_write(tree, writer);
 	}
-	calls_plan.next_ns = calls_plan.last_end_ns + calls_gap_ns(calls_plan.window_ns);
+	calls_next(calls_plan.last_end_ns);
 }
 
 /* What the events cost in a window that ended there, and opening it. */
@@ -171,7 +171,7 @@ static void trees_drop(void)
 			atomic_store(&calls_tree_at(i)->state, CALLS_TREE_FREE);
 		}
 	}
-	calls_plan.next_ns = os_monotonic_ns() + calls_gap_ns(calls_plan.window_ns);
+	calls_next(os_monotonic_ns());
 }
 
 /* Two readings by different threads may stand a little against their order. */
@@ -200,6 +200,13 @@ static double window_seen_ns(uint64_t cost_ticks, uint64_t quiet)
 	return cpu_ns + later_ns * planned_ns * (double)quiet / last_ns;
 }
 
+static void window_count(void)
+{
+	calls_plan.windows++;
+	calls_plan.planned_ns += calls_plan.window_ns;
+	calls_plan.planned_weight_ns += (double)calls_plan.window_ns * calls_plan.rarity;
+}
+
 /* From the end of the window to the moment when an event showed that it was over, none came: windows that
    would have been there saw nothing but the closer where it was. */
 static uint64_t quiet_windows(void)
@@ -208,13 +215,12 @@ static uint64_t quiet_windows(void)
 	uint64_t count = 0;
 
 	for (;;) {
-		uint64_t begin_ns = calls_plan.last_end_ns + calls_gap_ns(calls_plan.window_ns);
+		uint64_t begin_ns = calls_plan.last_end_ns + calls_gap_ns();
 
 		if (begin_ns + calls_plan.window_ns > closed_ns)
 			return count;
 		count++;
-		calls_plan.windows++;
-		calls_plan.planned_ns += calls_plan.window_ns;
+		window_count();
 		calls_plan.last_end_ns = begin_ns + calls_plan.window_ns;
 	}
 }

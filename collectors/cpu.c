@@ -20,6 +20,7 @@
 
 #define NS_PER_S UINT64_C(1000000000)
 #define REARM_SAMPLES 8 /* between two re-armings: fewer would lose what the timer has counted */
+#define RATE_STEPS 8 /* smaller changes than one part in so many are not made */
 #define SIGPENDING_SHARE 4 /* one in so many of the user's queued signals may be our timers */
 #define CALIBRATION_PERIOD_NS UINT64_C(50000)
 #define CALIBRATION_ROUNDS 3
@@ -46,7 +47,8 @@ struct cpu_thread {
 _Static_assert(sizeof(struct cpu_thread) <= THREAD_OWN_BYTES, "thread_own has no room for cpu");
 
 static struct {
-	uint64_t period_ns; /* asked for */
+	_Atomic uint64_t period_ns; /* as the budget allows; read by handlers */
+	uint64_t wanted_ns; /* asked for */
 	uint64_t tick_ns; /* the kernel's */
 	enum cpu_clock clock;
 	bool wants_perf; /* the period is shorter than the kernel's tick */
@@ -69,6 +71,7 @@ static bool cpu_tick(const siginfo_t *info, void *context);
 static void cpu_pass(uint64_t time_ns);
 static void cpu_flush(uint64_t time_ns, collector_note *note);
 static uint64_t cpu_cost_ns(void);
+static bool cpu_rate(double factor);
 static uint64_t cpu_remainder(enum metric metric, uint64_t own_ns);
 static void cpu_stop(void);
 static void cpu_drainer_end(void);
@@ -84,6 +87,7 @@ const struct collector_hooks cpu_collector = {
 	.pass = cpu_pass,
 	.flush = cpu_flush,
 	.cost_ns = cpu_cost_ns,
+	.rate = cpu_rate,
 	.remainder = cpu_remainder,
 	.stop = cpu_stop,
 	.drainer_end = cpu_drainer_end,
@@ -107,11 +111,11 @@ static uint64_t jittered(uint64_t period_ns, uint64_t random);
 
 static errmsg cpu_start(void)
 {
-	cpu.period_ns = NS_PER_S / option_number(OPTION_CPU_HZ);
+	cpu.wanted_ns = NS_PER_S / option_number(OPTION_CPU_HZ);
 	cpu.clock = (enum cpu_clock)option_number(OPTION_CPU_CLOCK);
 	cpu.tick_ns = os_tick_ns();
 	cpu.wants_perf = cpu.clock == CLOCK_CHOICE_PERF ||
-			 (cpu.clock == CLOCK_CHOICE_AUTO && cpu.period_ns < cpu.tick_ns);
+			 (cpu.clock == CLOCK_CHOICE_AUTO && cpu.wanted_ns < cpu.tick_ns);
 	cpu.random = os_random() | 1;
 	cpu_after_fork();
 	return NULL;
@@ -128,6 +132,7 @@ static void cpu_after_fork(void)
 		quota = (int32_t)(limit.rlim_cur / SIGPENDING_SHARE);
 	atomic_store(&cpu.timers_left, quota);
 	atomic_store(&cpu.stopped, false);
+	atomic_store(&cpu.period_ns, cpu.wanted_ns);
 	cpu.gone_samples = 0;
 	cpu.gone_perf_ticks = 0;
 	cpu.gone_cpu_ns = 0;
@@ -205,7 +210,8 @@ static bool cpu_tick(const siginfo_t *info, void *context)
 	cpu_ns = os_thread_cpu_ns();
 	used_ns = cpu_ns - own->sampled_cpu_ns;
 	/* The clock may be refused (seccomp), and then says 0. */
-	if (cpu_ns > own->sampled_cpu_ns && used_ns >= cpu.period_ns / 2 &&
+	if (cpu_ns > own->sampled_cpu_ns &&
+	    used_ns >= atomic_load_explicit(&cpu.period_ns, memory_order_relaxed) / 2 &&
 	    !atomic_load_explicit(&cpu.stopped, memory_order_relaxed) &&
 	    record_stack(thread, METRIC_cpu_cpu, os_monotonic_ns(), used_ns,
 			 os_program_counter(interrupted))) {
@@ -259,7 +265,7 @@ static void cpu_flush(uint64_t time_ns, collector_note *note)
 	(void)time_ns;
 	for (struct thread *thread = thread_next(NULL); thread; thread = thread_next(thread))
 		samples += atomic_load_explicit(&own_of(thread)->samples, memory_order_relaxed);
-	log_format(text, sizeof(text), "%llu", (unsigned long long)cpu.period_ns);
+	log_format(text, sizeof(text), "%llu", (unsigned long long)cpu.wanted_ns);
 	note("period.cpu", text);
 	log_format(text, sizeof(text), "%llu",
 		   (unsigned long long)(samples * NS_PER_S / (used_ns | 1)));
@@ -276,6 +282,25 @@ static uint64_t cpu_cost_ns(void)
 	for (struct thread *thread = thread_next(NULL); thread; thread = thread_next(thread))
 		ticks += atomic_load_explicit(&own_of(thread)->perf_ticks, memory_order_relaxed);
 	return ticks * cpu.perf_cost_ns;
+}
+
+/* Timers keep their old period until they are set; setting one throws away what it has counted. */
+static bool cpu_rate(double factor)
+{
+	uint64_t period_ns = (uint64_t)((double)cpu.wanted_ns / factor);
+	uint64_t before_ns = atomic_load(&cpu.period_ns);
+	uint64_t change_ns = period_ns > before_ns ? period_ns - before_ns : before_ns - period_ns;
+
+	if (collector_keeps(OPTION_CPU_HZ))
+		return false;
+	if (change_ns <= before_ns / RATE_STEPS && (factor < 1 || !change_ns))
+		return true;
+	atomic_store(&cpu.period_ns, period_ns);
+	for (struct thread *thread = thread_next(NULL); thread; thread = thread_next(thread)) {
+		if (own_of(thread)->has_begun && atomic_load(&thread->state) == THREAD_LIVE)
+			rearm(thread);
+	}
+	return true;
 }
 
 /*
@@ -386,7 +411,7 @@ static void perf_refused(int error)
 	log_line(
 		"perf events are refused here (error %d): at most %llu samples a second of CPU time, not %llu",
 		error, (unsigned long long)(NS_PER_S / cpu.tick_ns),
-		(unsigned long long)(NS_PER_S / cpu.period_ns));
+		(unsigned long long)(NS_PER_S / cpu.wanted_ns));
 }
 
 static void rearm(struct thread *thread)

@@ -78,6 +78,9 @@ struct collector_hooks {
 	/* What it cost the program, but for its handlers and the delivery of their signals: the kernel for its ticks,
 	   the interpreter for its events; ns. drainer */
 	uint64_t (*cost_ns)(void);
+	/* To stay within the budget, have this part (up to 1) of the rate that the options say; false: the user
+	   set it, and it is kept (collector_keeps). drainer */
+	bool (*rate)(double factor);
 	/* At the end: what was measured for the whole process and no thread has recorded. own_ns: CPU time of
 	   the profiler's own threads. drainer */
 	uint64_t (*remainder)(enum metric metric, uint64_t own_ns);
@@ -90,5 +93,11 @@ struct collector_hooks {
 	/* In the child of a fork: timers are gone. setup */
 	void (*after_fork)(void);
 };
+
+/* A rate that the user set is lowered only if the budget was set, too. any */
+static inline bool collector_keeps(enum option_id rate)
+{
+	return option_value(rate)->given && !option_value(OPTION_BUDGET)->given;
+}
 
 #endif

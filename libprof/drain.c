@@ -172,6 +172,11 @@ bool drain_is_parked(void)
 	return atomic_load(&drain.state) == PARKED;
 }
 
+uint64_t drain_cpu_ns(void)
+{
+	return drain.earlier_ns + os_thread_cpu_ns();
+}
+
 pid_t drain_tid(void)
 {
 	return atomic_load(&drain.tid);
@@ -423,8 +428,7 @@ static void note_costs(void)
 	note("own.handlers_ns", text);
 	log_format(text, sizeof(text), "%llu", (unsigned long long)sums.entries);
 	note("own.handlers", text);
-	log_format(text, sizeof(text), "%llu",
-		   (unsigned long long)(drain.earlier_ns + os_thread_cpu_ns()));
+	log_format(text, sizeof(text), "%llu", (unsigned long long)drain_cpu_ns());
 	note("own.thread_ns", text);
 }
 
@@ -465,7 +469,7 @@ static void finish(void)
 /* What was measured for the process as a whole and no thread has recorded: sums are exact. */
 static void add_remainders(void)
 {
-	uint64_t own_ns = drain.earlier_ns + os_thread_cpu_ns();
+	uint64_t own_ns = drain_cpu_ns();
 	static const struct recording_thread process = {
 		.id = RECORDING_THREAD_PROCESS,
 		.name = "[process]",

@@ -69,6 +69,8 @@ bool drain_finish(uint64_t timeout_ns);
 bool drain_end(uint64_t timeout_ns, bool may_start);
 /* any */
 bool drain_is_parked(void);
+/* CPU time of our own threads in this session. drainer */
+uint64_t drain_cpu_ns(void);
 /* Nobody's any more: in the child of a fork. setup */
 void drain_after_fork(void);
 /* Kernel id of the thread, 0 when there is none. any */

@@ -18,7 +18,6 @@
 #define RECORDS_LEAST 8 /* of the largest kind, that a ring holds */
 #define MAPPINGS_MOST 8
 #define BUILD_ID_BYTES_MOST 64
-#define PERCENT_OF_NS 10000 /* hundredths of a percent */
 
 static struct {
 	char cwd[OUTPUT_PATH_BYTES];
@@ -27,7 +26,7 @@ static struct {
 	char program[OUTPUT_PATH_BYTES];
 	char python[16];
 	char build_id[2 * BUILD_ID_BYTES_MOST + 1];
-	uint64_t session, start_realtime_ns, start_cpu_ns;
+	uint64_t session, start_realtime_ns;
 	struct recording_mapping mappings[MAPPINGS_MOST];
 	unsigned mapping_count;
 	bool shows_summary; /* stderr is a terminal; asked here, the drainer has no stderr */
@@ -46,7 +45,6 @@ errmsg place_begin(struct recording_head *head)
 
 	place.session = os_random();
 	place.start_realtime_ns = os_realtime_ns();
-	place.start_cpu_ns = os_process_cpu_ns();
 	place.shows_summary = isatty(STDERR_FILENO) == 1;
 	error = find_paths();
 	if (error)
@@ -94,24 +92,6 @@ uint32_t place_ring_bytes(uint32_t record_bytes)
 	while (size < wanted)
 		size *= 2;
 	return size;
-}
-
-void place_note(collector_note *note, uint64_t kernel_ns)
-{
-	uint64_t used_ns = os_process_cpu_ns() - place.start_cpu_ns, own_ns, share;
-	struct threads_sums sums;
-	char text[32];
-
-	threads_sum(&sums);
-	own_ns = sums.own_ns + kernel_ns + os_thread_cpu_ns();
-	share = own_ns * PERCENT_OF_NS / (used_ns | 1);
-	log_format(text, sizeof(text), "%llu", (unsigned long long)kernel_ns);
-	note("own.kernel_ns", text);
-	log_format(text, sizeof(text), "%llu.%02llu%%", (unsigned long long)share / 100,
-		   (unsigned long long)share % 100);
-	note("own.share_of_cpu", text);
-	log_format(text, sizeof(text), "%llu", (unsigned long long)used_ns);
-	note("process.cpu_ns", text);
 }
 
 void place_export(const char *path)

@@ -19,8 +19,6 @@ const char *place_cwd(void);
 const char *place_recording(void);
 /* MONPROF_RING, made a power of two that holds a few records of this many bytes. any */
 uint32_t place_ring_bytes(uint32_t record_bytes);
-/* Remarks about the process and our own cost. kernel_ns: what the kernel spent on ticks. drainer */
-void place_note(collector_note *note, uint64_t tick_cost_ns);
 /* The recording is complete: export it as MONPROF_EXPORT says; it is removed if every file was written
    and it is not to be kept, and stays otherwise, with one line for each problem. drainer */
 void place_export(const char *path);

@@ -115,6 +115,15 @@ bool running_wants_burst(void)
 	return wanted;
 }
 
+bool running_rate(double factor)
+{
+	bool is_followed = false;
+
+	EACH(rate)
+	is_followed |= HOOKS(row)->rate(factor);
+	return is_followed;
+}
+
 uint64_t running_due_ns(void)
 {
 	uint64_t earliest = UINT64_MAX;

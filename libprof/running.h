@@ -33,6 +33,8 @@ bool running_wants_burst(void);
 /* The earliest. drainer */
 uint64_t running_due_ns(void);
 uint64_t running_holds_ns(void);
+/* Does any follow? drainer */
+bool running_rate(double factor);
 /* The sum. drainer */
 uint64_t running_cost_ns(void);
 uint64_t running_remainder(enum metric metric, uint64_t own_ns);

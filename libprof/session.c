@@ -13,6 +13,7 @@
 #include "session.h"
 
 #include "audit.h"
+#include "budget.h"
 #include "drain.h"
 #include "interpreters.h"
 #include "place.h"
@@ -213,6 +214,7 @@ static errmsg begin(void)
 
 	if (error)
 		return error;
+	budget_begin();
 	drainer.mappings = place_mappings(&drainer.mapping_count);
 	python_read_path(place_cwd());
 	if (!session.is_forking_watched &&
@@ -551,7 +553,8 @@ static void drainer_flush(uint64_t time_ns, collector_note *note)
 
 	running_flush(time_ns, note);
 	threads_sum(&sums);
-	place_note(note, sums.entries * session.tick_cost_ns + running_cost_ns());
+	budget_flush(time_ns, sums.entries * session.tick_cost_ns + running_cost_ns(),
+		     drain_cpu_ns(), note);
 	if (atomic_load(&session.state) != RUNNING)
 		return;
 	if (!signal_given_up && !signals_check()) {

@@ -479,6 +479,20 @@ def run_steady():
     told("steady", often=2 * rounds, less_often=rounds, busy=3 * rounds)
 
 
+def at_one_pace(seconds):
+    count = 0
+    end = time.process_time() + seconds
+    while time.process_time() < end:
+        for _ in range(100):
+            busy(30)
+        count += 100
+    return count
+
+
+def run_at_one_pace():
+    told("at_one_pace", busy=at_one_pace(2.5))
+
+
 def idle():
     for _ in range(1000):
         leaf()

@@ -63,7 +63,8 @@ static void set_up(void)
 	calls.slowness = calls_plan.slowness = 1;
 	calls.state = CALLS_OVER;
 	calls_plan.window_ns = PLANNED;
-	calls_plan.rate_ppm = 10000;
+	calls_plan.rate_ppm = calls_plan.wanted_ppm = 10000;
+	calls_plan.rarity = 1;
 	calls_plan.random = 12345;
 	calltree_begin(tree, BEGUN);
 	tree->state = CALLS_TREE_USED;
@@ -235,6 +236,26 @@ Test(calls_write, costs_that_cannot_be_are_bounded)
 	calls_write(&writer);
 	cr_expect(size.value > 0 && size.value <= PLANNED, "%lu", size.value);
 	cr_expect_eq(sum(METRIC_calls_calls, 1, 0), (uint64_t)calls_plan.weight);
+}
+
+Test(calls_write, a_window_of_a_lower_rate_stands_for_more)
+{
+	enter(0x1000, CALLTREE_PYTHON, 0);
+	calls_plan.rarity = 4;
+	calls_write(&writer);
+	cr_expect_eq(sum(METRIC_calls_calls, 1, 0), 4);
+	cr_expect_float_eq((double)size.value, 4.0 * PLANNED, 8, "its size, too: %lu", size.value);
+	cr_expect_float_eq(calls_plan.observed_cpu_ns, 4.0 * PLANNED, 8);
+	cr_expect_float_eq(calls_plan.planned_weight_ns, 4.0 * PLANNED, 1);
+	cr_expect_eq(calls_plan.planned_ns, PLANNED);
+}
+
+Test(calls_write, the_next_window_stands_for_what_its_rate_says)
+{
+	calls_plan.rate_ppm = 2500;
+	enter(0x1000, CALLTREE_PYTHON, 0);
+	calls_write(&writer);
+	cr_expect_float_eq(calls_plan.rarity, 4, 1e-9, "%g", calls_plan.rarity);
 }
 
 Test(calls_write, in_a_new_epoch_nodes_are_put_again)

@@ -7,21 +7,8 @@
 
 #include <pty.h>
 
-static uint64_t process_cpu_ns, thread_cpu_ns;
 static unsigned lines;
-static char notes[512], said[8192];
-
-uint64_t __wrap_os_process_cpu_ns(void);
-uint64_t __wrap_os_process_cpu_ns(void)
-{
-	return process_cpu_ns;
-}
-
-uint64_t __wrap_os_thread_cpu_ns(void);
-uint64_t __wrap_os_thread_cpu_ns(void)
-{
-	return thread_cpu_ns;
-}
+static char said[8192];
 
 void __wrap_log_line(const char *format, ...) PROF_PRINTF(1, 2);
 void __wrap_log_line(const char *format, ...)
@@ -172,31 +159,6 @@ Test(place, rings_hold_eight_records)
 	cr_assert_eq(place_ring_bytes(2048), 16384);
 	cr_assert_eq(place_ring_bytes(2049), 32768);
 	cr_assert_eq(place_ring_bytes(160040), 2097152);
-}
-
-static void take_note(const char *key, const char *value)
-{
-	size_t used = strlen(notes);
-
-	snprintf(notes + used, sizeof(notes) - used, "%s=%s;", key, value);
-}
-
-Test(place, own_cost_is_a_share_of_the_cpu_time)
-{
-	process_cpu_ns = 1000;
-	begin();
-	process_cpu_ns += 100000001;
-	thread_cpu_ns = 12000000;
-	place_note(take_note, 345679);
-	cr_assert_str_eq(notes, "own.kernel_ns=345679;own.share_of_cpu=12.34%;"
-				"process.cpu_ns=100000001;");
-}
-
-Test(place, a_share_of_nothing_is_no_division_by_zero)
-{
-	begin();
-	place_note(take_note, 0);
-	cr_assert_str_eq(notes, "own.kernel_ns=0;own.share_of_cpu=0.00%;process.cpu_ns=0;");
 }
 
 /* A recording of the session, complete. */

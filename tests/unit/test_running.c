@@ -11,7 +11,7 @@
 #define BOTH (1u << COLLECTOR_cpu | 1u << COLLECTOR_calls)
 
 static char called[64];
-static bool first_takes, second_wants;
+static bool first_takes, second_wants, second_follows;
 
 static void say(const char *what)
 {
@@ -60,6 +60,13 @@ static uint64_t remainder_of(enum metric metric, uint64_t own_ns)
 	return metric == METRIC_cpu_cpu ? own_ns * 2 : 0;
 }
 
+static bool rate(double factor)
+{
+	cr_expect_eq(factor, 0.5);
+	say("r");
+	return second_follows;
+}
+
 static bool wants(void)
 {
 	return second_wants;
@@ -84,6 +91,7 @@ static const struct collector_hooks second = {
 	.due_ns = five,
 	.cost_ns = five,
 	.wants_burst = wants,
+	.rate = rate,
 	.stop = stop,
 };
 const struct collector registry_collectors[COLLECTOR_COUNT] = {
@@ -129,7 +137,12 @@ Test(running, answers_are_summed_up)
 	cr_expect_not(running_wants_burst());
 	second_wants = true;
 	cr_expect(running_wants_burst());
+	cr_expect_not(running_rate(0.5));
+	second_follows = true;
+	cr_expect(running_rate(0.5));
+	cr_expect_str_eq(called, "rr");
 	running_select(1u << COLLECTOR_cpu);
+	cr_expect_not(running_rate(0.5));
 	cr_expect_eq(running_cost_ns(), 7);
 	cr_expect_not(running_wants_burst());
 }

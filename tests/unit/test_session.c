@@ -1,6 +1,7 @@
 /*
  * test_session.c - the order of things: what is started, stopped and asked for, and when.
  */
+#include "budget.h"
 #include "collector.h"
 #include "drain.h"
 #include "place.h"
@@ -43,7 +44,9 @@ const struct recording_mapping *__wrap_place_mappings(unsigned *count);
 const char *__wrap_place_cwd(void);
 const char *__wrap_place_recording(void);
 uint32_t __wrap_place_ring_bytes(uint32_t record_bytes);
-void __wrap_place_note(collector_note *note, uint64_t kernel_ns);
+void __wrap_budget_begin(void);
+void __wrap_budget_flush(uint64_t time_ns, uint64_t kernel_ns, uint64_t thread_ns,
+			 collector_note *note);
 void __wrap_place_export(const char *path);
 void __wrap_log_line(const char *format, ...) PROF_PRINTF(1, 2);
 pid_t __wrap_os_getpid(void);

@@ -1,0 +1,119 @@
+/*
+ * budget.c - the cost of a stretch of time, and what follows from it.
+ */
+#include "budget.h"
+
+#include "running.h"
+
+#define PPM 1000000
+#define PERCENT_HUNDREDTHS 10000
+#define STRETCH_NS UINT64_C(500000000) /* of the program's time: shorter ones say little */
+#define SAYS_AFTER_NS \
+	UINT64_C(10000000000) /* of the program's time: a start costs more than what follows */
+#define SLEEPING 10 /* a program that uses less than one part in so many of the time */
+#define SMOOTHING 4 /* stretches */
+#define FACTOR_LEAST (1.0 / 64)
+
+/* Since the session began. */
+struct budget_cost {
+	uint64_t own_ns;
+	uint64_t program_ns; /* CPU time of the process, or what stands for it */
+};
+
+static struct {
+	uint64_t start_ns, start_cpu_ns;
+	struct budget_cost before; /* at the begin of the stretch */
+	struct budget_rate rate;
+	double least; /* factor so far */
+	bool has_said;
+} budget;
+
+static void follow(const struct budget_cost *now);
+static void say(const struct budget_cost *now, errmsg why);
+
+void budget_begin(void)
+{
+	budget.start_ns = os_monotonic_ns();
+	budget.start_cpu_ns = os_process_cpu_ns();
+	budget.before = (struct budget_cost){ 0, 0 };
+	budget.rate = (struct budget_rate){ 0, 0 };
+	budget.least = 1;
+	budget.has_said = false;
+}
+
+void budget_flush(uint64_t time_ns, uint64_t kernel_ns, uint64_t thread_ns, collector_note *note)
+{
+	uint64_t used_ns = os_process_cpu_ns() - budget.start_cpu_ns;
+	uint64_t least_ns = (time_ns - budget.start_ns) / SLEEPING;
+	struct budget_cost now = { .program_ns = used_ns > least_ns ? used_ns : least_ns };
+	struct threads_sums sums;
+	uint64_t share;
+	char text[32];
+
+	threads_sum(&sums);
+	now.own_ns = sums.own_ns + kernel_ns + thread_ns;
+	if (now.program_ns >= budget.before.program_ns + STRETCH_NS)
+		follow(&now);
+	share = now.own_ns * PERCENT_HUNDREDTHS / (used_ns | 1);
+	log_format(text, sizeof(text), "%llu", (unsigned long long)kernel_ns);
+	note("own.kernel_ns", text);
+	log_format(text, sizeof(text), "%llu.%02llu%%", (unsigned long long)share / 100,
+		   (unsigned long long)share % 100);
+	note("own.share_of_cpu", text);
+	log_format(text, sizeof(text), "%llu", (unsigned long long)used_ns);
+	note("process.cpu_ns", text);
+	log_format(text, sizeof(text), "%llu", (unsigned long long)(budget.least * PPM));
+	note("budget.least_rate_ppm", text);
+}
+
+/* Rates as the stretch that ends now says. */
+static void follow(const struct budget_cost *now)
+{
+	double budget_ns = (double)(now->program_ns - budget.before.program_ns) *
+			   (double)option_number(OPTION_BUDGET) / PPM;
+	double factor =
+		budget_next(&budget.rate, (double)(now->own_ns - budget.before.own_ns) / budget_ns);
+	bool is_followed = running_rate(factor);
+
+	if (is_followed && factor < budget.least)
+		budget.least = factor;
+	budget.before = *now;
+	if (!is_followed)
+		say(now, option_value(OPTION_BUDGET)->given ?
+				 "the rate that was set is kept" :
+				 "a rate that was set is lowered only if the budget is set, too");
+	else if (factor <= FACTOR_LEAST)
+		say(now, "rates can go no lower");
+}
+
+/*
+ * Cost at full rates: what does not depend on rates looks larger in it the lower they are, and so they go down
+ * until the sum fits.
+ */
+double budget_next(struct budget_rate *rate, double spent)
+{
+	double factor = rate->factor > 0 ? rate->factor : 1;
+
+	rate->cost += (spent / factor - rate->cost) / SMOOTHING;
+	rate->factor = rate->cost > 1 ? 1 / rate->cost : 1;
+	if (rate->factor < FACTOR_LEAST)
+		rate->factor = FACTOR_LEAST;
+	return rate->factor;
+}
+
+/* Once: nothing goes down any more, and still it is more. */
+static void say(const struct budget_cost *now, errmsg why)
+{
+	uint64_t share = now->own_ns * PERCENT_HUNDREDTHS / (now->program_ns | 1);
+	char allowed[32];
+
+	if (budget.has_said || now->program_ns < SAYS_AFTER_NS ||
+	    (double)now->own_ns * PPM <=
+		    (double)now->program_ns * (double)option_number(OPTION_BUDGET))
+		return;
+	budget.has_said = true;
+	option_print(OPTION_BUDGET, option_value(OPTION_BUDGET), allowed, sizeof(allowed));
+	log_line("our own cost is %llu.%02llu%% of the program's CPU time, more than "
+		 "MONPROF_BUDGET=%s: %s",
+		 (unsigned long long)share / 100, (unsigned long long)share % 100, allowed, why);
+}
