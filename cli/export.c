@@ -27,7 +27,9 @@ static int parse_formats(struct export *export, const char *text);
 static int export_files(const struct export *export, char **files, size_t count);
 static int write_profile(const struct export *export, const struct profile *profile, char *file);
 static const struct exporter *only_format(const struct export *export);
+static char *out_name(const struct export *export);
 static char *base_name(const char *file);
+static char *without_suffix(const char *path, const char *suffix);
 static void report_file(void *self, const char *path, errmsg error);
 
 int cli_export(int argc, char **argv)
@@ -139,7 +141,7 @@ static int write_profile(const struct export *export, const struct profile *prof
 	}
 	if (export->out && strcmp(export->out, "-") == 0)
 		return cli_fail(file, "several measurements do not fit into standard output");
-	base = export->out ? heap_strdup(export->out) : base_name(file);
+	base = export->out ? out_name(export) : base_name(file);
 	if (!base)
 		return cli_fail(file, "no memory");
 	failed = output_write(profile, &(struct output_files){
@@ -163,14 +165,27 @@ static const struct exporter *only_format(const struct export *export)
 	return export->formats >> row == 1 ? &cli_exporters[row] : NULL;
 }
 
+/* What the names of several files begin with: for all.pb.gz they are all.cpu.pb.gz and all.calls.pb.gz. */
+static char *out_name(const struct export *export)
+{
+	const struct exporter *only = only_format(export);
+
+	return without_suffix(export->out, only ? only->suffix : "");
+}
+
 /* The recording's path without its suffix. */
 static char *base_name(const char *file)
 {
-	char *base = heap_strdup(file);
-	size_t length = base ? strlen(base) : 0, suffix = strlen(RECORDING_SUFFIX);
+	return without_suffix(file, RECORDING_SUFFIX);
+}
 
-	if (length > suffix && strcmp(base + length - suffix, RECORDING_SUFFIX) == 0)
-		base[length - suffix] = '\0';
+static char *without_suffix(const char *path, const char *suffix)
+{
+	char *base = heap_strdup(path);
+	size_t length = base ? strlen(base) : 0, rest = strlen(suffix);
+
+	if (length > rest && strcmp(base + length - rest, suffix) == 0)
+		base[length - rest] = '\0';
 	return base;
 }
 

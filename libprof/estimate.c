@@ -50,7 +50,21 @@ double estimate_error(const struct estimate *estimate, const struct estimate_siz
 
 		spread = squares - 2 * rate * products + rate * rate * sizes->squares;
 	}
-	return scale * estimate_root(count / (count - 1) * spread);
+	return estimate_widening(count) * scale * estimate_root(count / (count - 1) * spread);
+}
+
+/* The 97.5 % quantile of Student's t over that of the normal distribution, by the first terms of Cornish and
+   Fisher's expansion (Abramowitz and Stegun, 26.7.5). */
+double estimate_widening(double windows)
+{
+	const double z2 = 1.959964 * 1.959964, free = windows - 1;
+	double first = (z2 + 1) / 4;
+	double second = ((5 * z2 + 16) * z2 + 3) / 96;
+	double third = (((3 * z2 + 19) * z2 + 17) * z2 - 15) / 384;
+
+	if (!(free >= 1))
+		return 1;
+	return 1 + (first + (second + third / free) / free) / free;
 }
 
 double estimate_scale(const char *text)

@@ -4,10 +4,11 @@
  *   x1 x2 ... xN   what was counted in each of N windows, most of them 0 for most functions
  *   u1 u2 ... uN   how much of what is scaled by each window saw (CPU time); all the same where nothing is said
  *   total          scale * sum(x)
- *   error          scale * sqrt(N / (N - 1) * sum((x - r u)^2))     r = sum(x) / sum(u)
+ *   error          t(N) * scale * sqrt(N / (N - 1) * sum((x - r u)^2))     r = sum(x) / sum(u)
  *
  * The second is the standard error of the first, a ratio estimate: the spread between windows says how much
- * another choice of windows would have changed it.  Pure functions; no libm, which the library is not linked with.
+ * another choice of windows would have changed it.  A few windows show their spread badly: t(N) makes 1.96
+ * errors either way the interval that holds the truth in 95 of 100 cases with any number of them.  Pure functions; no libm, which the library is not linked with.
  */
 #ifndef ESTIMATE_H
 #define ESTIMATE_H
@@ -39,6 +40,9 @@ double estimate_sum(const struct estimate *estimate);
    window shows no spread: then the error is as big as the total. drainer, tool */
 double estimate_error(const struct estimate *estimate, const struct estimate_sizes *sizes,
 		      uint64_t windows, double scale);
+
+/* What the error of so many windows is multiplied by: near 1 for many, 1.1 for twelve. drainer, tool */
+double estimate_widening(double windows);
 
 /* The factor that a text like "97.5312" stands for; 1 for what is no number above 0. drainer, tool */
 double estimate_scale(const char *text);

@@ -30,9 +30,6 @@ static void end_all(void);
 static void check_alive(struct run *run, double deadline_s, const char *awaited);
 static void collect_args(char **argv, size_t room, va_list args);
 static char *tool(struct run *run, int *status, char *const argv[]);
-static void read_profiles(struct run *run);
-static void list_files(struct run *run);
-static bool ends_with(const char *text, const char *suffix);
 static char *slurp(const char *path);
 static double now_s(void);
 
@@ -346,7 +343,7 @@ void run_await_file(struct run *run, const char *suffix)
 		struct stat status;
 		const char *path;
 
-		list_files(run);
+		run_list(run);
 		path = run_file(run, suffix);
 		if (path && stat(path, &status) == 0 && status.st_size > 0)
 			return;
@@ -365,67 +362,6 @@ char *run_read(struct run *run, const char *name)
 	copy = run_text(run, "%s", text);
 	free(text);
 	return copy;
-}
-
-void run_look(struct run *run)
-{
-	list_files(run);
-	read_profiles(run);
-}
-
-static int by_name(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-static void list_files(struct run *run)
-{
-	DIR *dir = opendir(run->dir);
-	struct dirent *entry;
-
-	for (size_t i = 0; i < run->file_count; i++)
-		free(run->files[i]);
-	run->file_count = 0;
-	while (dir && (entry = readdir(dir))) {
-		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-			continue;
-		cr_assert(run->file_count < RUN_FILES_MAX, "too many files in %s", run->dir);
-		run->files[run->file_count++] = strdup(entry->d_name);
-	}
-	if (dir)
-		closedir(dir);
-	qsort(run->files, run->file_count, sizeof(run->files[0]), by_name);
-}
-
-static void read_profiles(struct run *run)
-{
-	for (size_t i = 0; i < run->file_count; i++) {
-		if (ends_with(run->files[i], ".pb.gz"))
-			run_pprof(run, "-raw", run_text(run, "%s/%s", run->dir, run->files[i]));
-	}
-}
-
-size_t run_count(const struct run *run, const char *suffix)
-{
-	size_t count = 0;
-
-	for (size_t i = 0; i < run->file_count; i++)
-		count += ends_with(run->files[i], suffix);
-	return count;
-}
-
-const char *run_file(struct run *run, const char *suffix)
-{
-	return run_file_at(run, suffix, 0);
-}
-
-const char *run_file_at(struct run *run, const char *suffix, size_t n)
-{
-	for (size_t i = 0; i < run->file_count; i++) {
-		if (ends_with(run->files[i], suffix) && n-- == 0)
-			return run_text(run, "%s/%s", run->dir, run->files[i]);
-	}
-	return NULL;
 }
 
 char *run_tool(struct run *run, int *status, ...)
@@ -561,13 +497,6 @@ const char *run_tested(const char *name)
 
 	cr_assert(value && value[0] == '/', "%s must be set to an absolute path", name);
 	return value;
-}
-
-static bool ends_with(const char *text, const char *suffix)
-{
-	size_t length = strlen(text), end = strlen(suffix);
-
-	return length >= end && strcmp(text + length - end, suffix) == 0;
 }
 
 static char *slurp(const char *path)

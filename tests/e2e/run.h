@@ -6,7 +6,8 @@
  * The program gets a fresh directory to run in, an environment without MONPROF_* and PYTHON*, the
  * library as LD_PRELOAD unless is_plain, files for its output, a process group and a time limit.  Its
  * orphans are waited for too: the test is their subreaper.  When it has ended, every pprof file in the
- * directory has been read by the real pprof.  run_free removes the directory; a test that fails never
+ * directory has been read by the real pprof; those of calls, which the default makes too, are not listed
+ * where the test did not choose what is measured.  run_free removes the directory; a test that fails never
  * gets there, and its message names it.
  *
  * TEST_PYTHON, LIBMONPROF, MONPROF_CLI and PPROF name what is tested; all are absolute.
@@ -79,7 +80,9 @@ void run_await(struct run *run, const char *text);
 void run_await_file(struct run *run, const char *suffix);
 /* Text of a file, absolute or in the working directory; NULL if there is none. */
 char *run_read(struct run *run, const char *name);
-/* List the directory anew, and have pprof read what is there. */
+/* List the directory anew. */
+void run_list(struct run *run);
+/* And have pprof read what is there. */
 void run_look(struct run *run);
 
 /* How many files' names end so; the first of them, absolute, NULL if there is none. */
@@ -93,6 +96,8 @@ const char *run_file_at(struct run *run, const char *suffix, size_t n);
 char *run_tool(struct run *run, int *status, ...) __attribute__((sentinel));
 /* The command, its exit status being what the test wants: its output. */
 char *run_monprof(struct run *run, int wanted_exit, ...) __attribute__((sentinel));
+/* Export a recording as <name>.pb.gz: the path of its profile of CPU time, whatever else is in it. */
+const char *run_export(struct run *run, const char *recording, const char *name);
 /* pprof over a file, which must succeed: `option` is -raw, -top, ... */
 char *run_pprof(struct run *run, const char *option, const char *file);
 

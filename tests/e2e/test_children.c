@@ -216,9 +216,6 @@ Test(children, killed)
 		run_text(run, "%s/monprof.%d.monprof", run->dir, atoi(run->out + strlen("child ")));
 
 	check_one(run, common_profile(run, run->pid), "parent_work", "child_work");
-	run_monprof(run, 0, "export", recording, "-f", "pprof", "-o",
-		    run_text(run, "%s/child.pb.gz", run->dir), NULL);
-	run_look(run);
-	common_check(run, run_text(run, "%s/child.pb.gz", run->dir), "child_work", "spin", 120);
+	common_check(run, run_export(run, recording, "child"), "child_work", "spin", 120);
 	run_free(run);
 }

@@ -12,6 +12,7 @@ static struct run *run_recorded(void)
 {
 	struct run *run = run_new();
 
+	run_set(run, "MONPROF_COLLECT", "cpu");
 	run_set(run, "MONPROF_KEEP", "yes");
 	run_set(run, "MONPROF_EXPORT", "pprof,collapsed");
 	run_set(run, "MONPROF_FLUSH", "20ms");
@@ -55,12 +56,34 @@ Test(command, exports_collapsed)
 	check_export("collapsed", ".collapsed");
 }
 
+/* One file would not hold two measurements: each name says which. */
+Test(command, names_each_measurement)
+{
+	struct run *run = run_new();
+	struct stacks *stacks;
+
+	run_set(run, "MONPROF_COLLECT", "cpu,calls");
+	run_set(run, "MONPROF_CALLS_RATE", "100%");
+	run_set(run, "MONPROF_EXPORT", "none");
+	run_go(run, python_path(), run_program("burn.py"), NULL);
+	run_check_exit(run, 0);
+	run_monprof(run, 0, "export", run_file(run, ".monprof"), "-o", "all.pb.gz", NULL);
+	run_look(run);
+	RUN_CHECK(run, run->file_count == 3 && run_count(run, "all.cpu.pb.gz") == 1,
+		  "wanted two profiles and the recording");
+	stacks = stacks_read(run, run_file(run, "all.calls.pb.gz"));
+	RUN_CHECK(run, stacks_with(stacks, "burn.spin"), "no calls of spin");
+	stacks_free(stacks);
+	run_free(run);
+}
+
 Test(command, exports_several_as_one)
 {
 	struct run *run = run_new();
 	struct stacks *all, *one, *other;
 	const char *first, *second;
 
+	run_set(run, "MONPROF_COLLECT", "cpu");
 	run_set(run, "MONPROF_KEEP", "yes");
 	run_go(run, python_path(), run_program("burn.py"), NULL);
 	first = common_profile(run, run->pid);

@@ -10,6 +10,7 @@ static struct run *run_kind(const char *kind, const char *seconds)
 {
 	struct run *run = run_new();
 
+	run_set(run, "MONPROF_COLLECT", "cpu");
 	run_set(run, "MONPROF_CPU_HZ", "1000");
 	run_go(run, python_path(), run_program("stack.py"), kind, seconds, NULL);
 	run_check_good(run);
@@ -115,6 +116,7 @@ Test(stacks, collapsed_lines)
 	const struct stacks_frame *frame;
 	struct stacks *stacks;
 
+	run_set(run, "MONPROF_COLLECT", "cpu");
 	run_set(run, "MONPROF_EXPORT", "collapsed");
 	run_set(run, "MONPROF_LINES", "yes");
 	run_go(run, python_path(), run_program("stack.py"), "line", NULL);
@@ -131,6 +133,7 @@ Test(stacks, deep_ones_are_whole)
 	struct run *run = run_new();
 	struct stacks *stacks;
 
+	run_set(run, "MONPROF_COLLECT", "cpu");
 	run_set(run, "MONPROF_DEPTH", "4000");
 	run_set(run, "MONPROF_RING", "1M");
 	run_go(run, python_path(), run_program("stack.py"), "deep", NULL);
@@ -149,6 +152,7 @@ Test(stacks, deeper_ones_are_cut_and_marked)
 	struct stacks *stacks;
 	uint64_t cut = 0;
 
+	run_set(run, "MONPROF_COLLECT", "cpu");
 	run_set(run, "MONPROF_DEPTH", "50");
 	run_go(run, python_path(), run_program("stack.py"), "deep", NULL);
 	run_check_good(run);

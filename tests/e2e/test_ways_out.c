@@ -38,13 +38,10 @@ static void check_profile(struct run *run)
 static void check_recording(struct run *run, const char *function, unsigned wanted_ms)
 {
 	const char *recording = run_text(run, "%s/monprof.%d.monprof", run->dir, run->pid);
-	const char *profile = run_text(run, "%s/exported.pb.gz", run->dir);
 
 	RUN_CHECK(run, run->file_count == 1 && run_read(run, recording), "wanted the one file %s",
 		  recording);
-	run_monprof(run, 0, "export", recording, "-f", "pprof", "-o", profile, NULL);
-	run_look(run);
-	common_check(run, profile, function, "spin", wanted_ms);
+	common_check(run, run_export(run, recording, "exported"), function, "spin", wanted_ms);
 }
 
 /* Wait until the recording of a running program has samples of the function. */
@@ -247,10 +244,7 @@ Test(ways_out, exec_of_another_python)
 	RUN_CHECK(run, !stacks_with(stacks, "before"), "the second has stacks of the first: %s",
 		  stacks_names(run, stacks));
 	stacks_free(stacks);
-	run_monprof(run, 0, "export", first, "-f", "pprof", "-o",
-		    run_text(run, "%s/first.pb.gz", run->dir), NULL);
-	run_look(run);
-	common_check(run, run_text(run, "%s/first.pb.gz", run->dir), "before", "spin", 300);
+	common_check(run, run_export(run, first, "first"), "before", "spin", 300);
 	run_free(run);
 }
 

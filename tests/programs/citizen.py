@@ -153,7 +153,7 @@ def run_plain():
 
 
 def linger():
-    """Long enough to be seen by who looks at half of the time, 5 ms at once."""
+    """Long enough to be seen by who looks at half of the time, 2 ms at once."""
     end = time.process_time() + 0.15
     while time.process_time() < end:
         work(100)

@@ -34,9 +34,9 @@ static const char *table(struct run got)
  */
 static const char all_calls[] =
 	"      calls       +-   time   mean    p50    p90    p99  function\n"
-	"        127       73  210us 1.69us 1.45us 2.90us 2.90us  m.f (/srv/service/app.py:10)\n"
-	"         84       84 4.20us   50ns   45ns   45ns   45ns  builtins.len\n"
-	"         42       25  945us 24.0us 23.2us 23.2us 23.2us  m.g (/srv/service/app.py:20)\n"
+	"        127      118  210us 1.69us 1.45us 2.90us 2.90us  m.f (/srv/service/app.py:10)\n"
+	"         84      136 4.20us   50ns   45ns   45ns   45ns  builtins.len\n"
+	"         42       40  945us 24.0us 23.2us 23.2us 23.2us  m.g (/srv/service/app.py:20)\n"
 	"          0             0ns      -      -      -      -  m.main (/srv/service/app.py:1)\n";
 
 Test(cli_calls, a_recording_and_its_profile_show_the_same, .fini = remove_scratch)

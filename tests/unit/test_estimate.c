@@ -25,15 +25,31 @@ static struct estimate of_windows(const uint64_t *values, size_t count)
 Test(estimate, the_error_is_the_spread_between_windows)
 {
 	struct estimate estimate = of_windows((uint64_t[]){ 6, 6 }, 2);
+	double of_4 = estimate_widening(4);
 
 	/* 6 6 0 0: 4/3 * (72 - 144/4) = 48 */
-	cr_assert(near(estimate_error(&estimate, &sizes, 4, 1), 6.928203230275509));
-	cr_assert(near(estimate_error(&estimate, &sizes, 4, 10.5), 72.74613391789285));
+	cr_assert(near(estimate_error(&estimate, &sizes, 4, 1), of_4 * 6.928203230275509));
+	cr_assert(near(estimate_error(&estimate, &sizes, 4, 10.5), of_4 * 72.74613391789285));
 	estimate = of_windows((uint64_t[]){ 2, 0, 2 }, 3);
 	/* 2 0 2 0: 4/3 * (8 - 16/4) = 16/3 */
-	cr_assert(near(estimate_error(&estimate, &sizes, 4, 1), 2.309401076758503));
+	cr_assert(near(estimate_error(&estimate, &sizes, 4, 1), of_4 * 2.309401076758503));
 	estimate = of_windows((uint64_t[]){ 5, 5, 5 }, 3);
 	cr_assert_eq(estimate_error(&estimate, &sizes, 3, 1000), 0);
+}
+
+/* Student's t, by the tables, over 1.96. */
+Test(estimate, few_windows_are_worth_less)
+{
+	static const struct {
+		double windows, t;
+	} rows[] = { { 4, 3.182446 },  { 5, 2.776445 },	 { 8, 2.364624 },  { 12, 2.200985 },
+		     { 21, 2.085963 }, { 61, 2.000298 }, { 1e6, 1.959966 } };
+
+	for (size_t i = 0; i < PROF_COUNT(rows); i++)
+		cr_expect_float_eq(estimate_widening(rows[i].windows) * 1.959964, rows[i].t,
+				   rows[i].t * 0.01, "%g windows", rows[i].windows);
+	cr_expect_eq(estimate_widening(1), 1);
+	cr_expect_gt(estimate_widening(2), 4);
 }
 
 /* Windows that saw twice as much counted twice as much: that is no spread. */
@@ -42,6 +58,7 @@ Test(estimate, counts_that_follow_the_size_are_sure)
 	static const uint64_t seen[] = { 100, 300, 200, 50 };
 	struct estimate_sizes known = { 0 };
 	struct estimate sure = { 0 }, unsure = { 0 }, rare = { 0 };
+	double of_4 = estimate_widening(4);
 
 	for (size_t i = 0; i < 4; i++) {
 		estimate_size(&known, 1000 + i, seen[i]);
@@ -52,9 +69,9 @@ Test(estimate, counts_that_follow_the_size_are_sure)
 	}
 	cr_assert_lt(estimate_error(&sure, &known, 4, 1), 1e-3);
 	/* r = 40/650; 4/3 * (400 - 2 r 6500 + r^2 142500) */
-	cr_assert(near(estimate_error(&unsure, &known, 4, 1), 13.645266354512895));
+	cr_assert(near(estimate_error(&unsure, &known, 4, 1), of_4 * 13.645266354512895));
 	/* r = 6/650; twice the root of 4/3 * (36 - 2 r 1800 + r^2 142500) */
-	cr_assert(near(estimate_error(&rare, &known, 4, 2), 8.917770305347346));
+	cr_assert(near(estimate_error(&rare, &known, 4, 2), of_4 * 8.917770305347346));
 	cr_assert_eq(estimate_sum(&unsure), 40);
 }
 
@@ -76,7 +93,7 @@ Test(estimate, a_window_at_time_zero_counts_too)
 	estimate_add(&estimate, &sizes, 0, 3);
 	estimate_add(&estimate, &sizes, 1, 5);
 	/* 3 5: 2/1 * (34 - 64/2) = 4 */
-	cr_assert(near(estimate_error(&estimate, &sizes, 2, 1), 2));
+	cr_assert(near(estimate_error(&estimate, &sizes, 2, 1), estimate_widening(2) * 2));
 	cr_assert_eq(estimate.windows, 2);
 }
 
@@ -84,7 +101,8 @@ Test(estimate, too_few_windows_are_not_believed)
 {
 	struct estimate estimate = of_windows((uint64_t[]){ 3, 5 }, 2);
 
-	cr_assert(near(estimate_error(&estimate, &sizes, 1, 1), 2), "there were two");
+	cr_assert(near(estimate_error(&estimate, &sizes, 1, 1), estimate_widening(2) * 2),
+		  "there were two");
 	estimate = of_windows((uint64_t[]){ 7 }, 1);
 	cr_assert_eq(estimate_error(&estimate, &sizes, 1, 10), 70, "one window shows no spread");
 	estimate = (struct estimate){ 0 };

@@ -150,9 +150,9 @@ Test(pprof_calls, the_error_of_a_function_is_said_once_on_its_biggest_sample)
 		const char *leaf;
 		uint64_t error, calls;
 	} wanted[] = {
-		{ "m.f", 73, 74 }, /* 72.7; of 7 * 10.5 calls of the 1 us class */
-		{ "m.g", 25, 42 },
-		{ "builtins.len", 84, 84 },
+		{ "m.f", 118, 74 }, /* 72.7 * 1.612; of 7 * 10.5 calls of the 1 us class */
+		{ "m.g", 40, 42 },
+		{ "builtins.len", 136, 84 },
 	};
 	struct profile *profile = fold_calls(windows_notes);
 	struct timed timed = read_calls(profile);
@@ -190,7 +190,7 @@ Test(pprof_calls, errors_of_processes_add_up_as_errors_do)
 	for (size_t i = 0; i < timed.count; i++)
 		if (strcmp(timed.rows[i].leaf, "m.f") == 0)
 			error += timed.rows[i].error;
-	cr_assert_eq(error, 103, "72.746 * sqrt(2) = 102.88");
+	cr_assert_eq(error, 166, "72.746 * 1.612 * sqrt(2) = 165.9");
 	profile_free(profile);
 }
 
@@ -201,7 +201,7 @@ Test(pprof_calls, the_real_one_reads_calls, .fini = remove_scratch)
 	char *text = run_pprof("-raw", all);
 
 	cr_assert_not_null(strstr(text, "calls/count[dflt] time/nanoseconds"));
-	cr_assert_not_null(strstr(text, "duration:[1024 nanoseconds] error:[73 count]"), "%s",
+	cr_assert_not_null(strstr(text, "duration:[1024 nanoseconds] error:[118 count]"), "%s",
 			   text);
 	cr_assert_not_null(strstr(text, "PeriodType:  \n"), "%.100s", text);
 	text = run_pprof("-top", all);
