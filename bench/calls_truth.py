@@ -18,12 +18,12 @@ COVERED = 1.96  # standard errors, 95 %
 
 
 def run(program, label, rate, *arguments):
-    """What the program printed, by name, and its recording."""
+    """What the program printed, by name, and its recording; None if no window saw anything of it."""
     words = [sys.executable, recording.program(program), *map(str, arguments)]
     variables = recording.profiled(label, 100, MONPROF_COLLECT="calls", MONPROF_CALLS_RATE=rate)
     output = subprocess.run(words, env=variables, check=True, stdout=subprocess.PIPE, text=True).stdout
     truth = {name: float(value) for name, value in (row.split() for row in output.splitlines())}
-    return truth, recording.load(label)
+    return truth, recording.load(label, is_optional=True)
 
 
 def counts_of(program, taken):
@@ -62,19 +62,22 @@ def counts():
 
 
 def covered(table, kind):
-    within, offs = {}, {}
+    within, offs, unseen = {}, {}, 0
     for _ in range(SHORT_RUNS):
         truth, taken = run("counts", "counts", "1%", kind, SHORT_SECONDS)
+        if not taken:
+            unseen += 1
+            continue
         found, errors = counts_of("counts", taken)
         for name, count in truth.items():
             off = found.get(name, 0) / count - 1
             offs.setdefault(name, []).append(off)
             within[name] = within.get(name, 0) + (abs(off) <= COVERED * errors.get(name, 0) / count)
     for name, number in within.items():
-        share = number / SHORT_RUNS
-        mean = sum(offs[name]) / SHORT_RUNS
+        share = number / len(offs[name])
+        mean = sum(offs[name]) / len(offs[name])
         table.line(
-            f"{kind:<7}{name:<6} {SHORT_RUNS} runs of {SHORT_SECONDS} s: {share:.1%} covered, mean error {mean:+.2%},"
+            f"{kind:<7}{name:<6} {SHORT_RUNS} runs of {SHORT_SECONDS} s, {unseen} without a window: {share:.1%} covered, mean error {mean:+.2%},"
             f" largest {max(map(abs, offs[name])):.2%}",
             0.9 <= share <= 0.99 if FULL else None,
         )

@@ -81,10 +81,12 @@ def read_frame(text):
     return Frame(name, file, int(first_line), int(line))
 
 
-def load(name):
-    """The recording, which is removed."""
+def load(name, is_optional=False):
+    """The recording, which is removed; None if there is none and that may be."""
     base = glob.escape(os.path.join(SCRATCH, name))
     paths = glob.glob(base + ".monprof") + glob.glob(base + ".*.monprof")
+    if is_optional and not paths:
+        return None
     if len(paths) != 1:
         raise SystemExit(f"bench: {len(paths)} recordings of {name}, not one")
     text = subprocess.run([tool("dump"), paths[0]], check=True, capture_output=True).stdout

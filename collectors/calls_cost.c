@@ -11,7 +11,7 @@
 
 #define PROBE_ROUNDS 4
 #define PROBE_CALLS 64
-#define CALIBRATION_ROUNDS 5
+#define CALIBRATION_ROUNDS 6
 
 static uint64_t probe_ticks(void);
 static uint64_t run_ticks(struct py_object *globals, const char *name);
@@ -79,15 +79,15 @@ static struct py_object *calibration_globals(void)
 {
 	/* As programs call: with arguments, recursively, what CPython has instructions of its own for. */
 	static const char text[] = "def fib(n):\n return n if n < 2 else fib(n - 1) + fib(n - 2)\n"
-				   "def python(times):\n fib(14)\n"
+				   "def python(times):\n fib(9)\n"
 				   "def c(times):\n many = []\n for i in times:\n"
 				   "  for j in times:\n   many.append(j)\n   len(many)\n"
 				   "   isinstance(j, int)\n   ord('a')\n"
 				   "  abs(i); abs(i); abs(i); abs(i)\n"
 				   "def steps(times):\n for i in times:\n  yield i\n"
-				   "def generator(times):\n for i in range(25):\n"
+				   "def generator(times):\n for i in range(8):\n"
 				   "  for j in steps(times): pass\n"
-				   "times = range(16)\n";
+				   "times = range(6)\n";
 	struct py_object *file = py.PyUnicode_FromString("<monprof>");
 	struct py_object *globals = py.PyDict_New();
 	struct py_object *code =
