@@ -17,6 +17,17 @@ static struct {
 	uint32_t depth;
 } records = { .depth = 512 };
 
+/* What a sample is to be. */
+struct wish {
+	enum metric metric;
+	uint64_t time_ns, value;
+	uintptr_t pc;
+	bool is_call;
+	const struct frame *leaf; /* of a call */
+};
+
+static bool put_stack(struct thread *thread, const struct wish *wish);
+static size_t put_leaf(struct record *record, const struct wish *wish, size_t walked);
 static bool gate_knows(uintptr_t interpreter);
 static void record_head(struct record *record, uint32_t metric, uint64_t time_ns, uint64_t value);
 static void record_commit(struct thread *thread, struct record *record, size_t depth);
@@ -24,46 +35,17 @@ static void record_commit(struct thread *thread, struct record *record, size_t d
 bool record_stack(struct thread *thread, enum metric metric, uint64_t time_ns, uint64_t value,
 		  uintptr_t pc)
 {
-	uint32_t finalizing =
-		atomic_load_explicit(&record_gate.finalizing_tid, memory_order_acquire);
-	uint32_t most = record_bytes(records.depth);
-	struct record *record;
-	size_t depth, room;
-	uintptr_t interpreter;
-	uint32_t got;
-	enum frames_result result;
+	const struct wish wish = { .metric = metric, .time_ns = time_ns, .value = value, .pc = pc };
 
-	if (finalizing &&
-	    finalizing != (uint32_t)atomic_load_explicit(&thread->tid, memory_order_relaxed))
-		return record_put(thread, metric, time_ns, value, FRAME_FINALIZING);
-	record = ring_begin(&thread->ring, record_bytes(1), most, &got);
-	if (!record) {
-		thread_lose(thread, LOSS_ring_full);
-		return false;
-	}
-	room = (got - sizeof(*record)) / sizeof(struct frame);
-	result = frames_walk(record->frames, room, pc, &depth, &interpreter);
-	if (result == FRAMES_NONE)
-		return record_put(thread, metric, time_ns, value, FRAME_NO_PYTHON);
-	if (result == FRAMES_UNSURE || (result == FRAMES_CUT && got < most)) {
-		thread_lose(thread, result == FRAMES_UNSURE ? LOSS_unsure : LOSS_ring_full);
-		return false;
-	}
-	if (!gate_knows(interpreter)) {
-		thread_lose(thread, LOSS_unknown_interpreter);
-		return record_put(thread, metric, time_ns, value, FRAME_UNKNOWN);
-	}
-	for (size_t i = 0; i < depth; i++) {
-		if (record->frames[i].instruction != FRAME_CALLEE)
-			mark_set(record->frames[i].code);
-	}
-	record_head(record, metric, time_ns, value);
-	if (result == FRAMES_CUT) {
-		record->cut = 1;
-		thread_lose(thread, LOSS_cut);
-	}
-	record_commit(thread, record, depth);
-	return true;
+	return put_stack(thread, &wish);
+}
+
+bool record_call(struct thread *thread, enum metric metric, uint64_t time_ns, uint64_t value,
+		 const struct frame *leaf)
+{
+	const struct wish wish = { metric, time_ns, value, 0, true, leaf };
+
+	return put_stack(thread, &wish);
 }
 
 bool record_put(struct thread *thread, enum metric metric, uint64_t time_ns, uint64_t value,
@@ -110,6 +92,67 @@ void record_limit(uint32_t depth)
 uint32_t record_bytes(uint32_t depth)
 {
 	return (uint32_t)(sizeof(struct record) + depth * sizeof(struct frame));
+}
+
+static bool put_stack(struct thread *thread, const struct wish *wish)
+{
+	uint32_t finalizing =
+		atomic_load_explicit(&record_gate.finalizing_tid, memory_order_acquire);
+	uint32_t leaves = wish->leaf != NULL, most = record_bytes(records.depth + leaves);
+	struct record *record;
+	size_t depth, room;
+	uintptr_t interpreter;
+	uint32_t got;
+	enum frames_result result;
+
+	if (finalizing &&
+	    finalizing != (uint32_t)atomic_load_explicit(&thread->tid, memory_order_relaxed))
+		return record_put(thread, wish->metric, wish->time_ns, wish->value,
+				  FRAME_FINALIZING);
+	record = ring_begin(&thread->ring, record_bytes(1 + leaves), most, &got);
+	if (!record) {
+		thread_lose(thread, LOSS_ring_full);
+		return false;
+	}
+	room = (got - sizeof(*record)) / sizeof(struct frame) - leaves;
+	result = frames_walk(record->frames + leaves, room, wish->pc, &depth, &interpreter);
+	if (result == FRAMES_NONE)
+		return record_put(thread, wish->metric, wish->time_ns, wish->value,
+				  FRAME_NO_PYTHON);
+	if (result == FRAMES_UNSURE || (result == FRAMES_CUT && got < most)) {
+		thread_lose(thread, result == FRAMES_UNSURE ? LOSS_unsure : LOSS_ring_full);
+		return false;
+	}
+	if (!gate_knows(interpreter)) {
+		thread_lose(thread, LOSS_unknown_interpreter);
+		return record_put(thread, wish->metric, wish->time_ns, wish->value, FRAME_UNKNOWN);
+	}
+	if (wish->is_call)
+		depth = put_leaf(record, wish, depth);
+	for (size_t i = leaves; i < depth; i++) {
+		if (record->frames[i].instruction != FRAME_CALLEE)
+			mark_set(record->frames[i].code);
+	}
+	record_head(record, wish->metric, wish->time_ns, wish->value);
+	if (result == FRAMES_CUT) {
+		record->cut = 1;
+		thread_lose(thread, LOSS_cut);
+	}
+	record_commit(thread, record, depth);
+	return true;
+}
+
+/* The call's leaf, or none, in place of the one that the walk knows. How many frames there are. */
+static size_t put_leaf(struct record *record, const struct wish *wish, size_t walked)
+{
+	size_t leaves = wish->leaf != NULL;
+	struct frame *frames = record->frames + leaves;
+
+	if (frames[0].instruction == FRAME_CALLEE)
+		memmove(frames, frames + 1, --walked * sizeof(*frames));
+	if (wish->leaf)
+		record->frames[0] = *wish->leaf;
+	return leaves + walked;
 }
 
 static bool gate_knows(uintptr_t interpreter)

@@ -46,6 +46,13 @@ extern struct record_gate record_gate;
  */
 bool record_stack(struct thread *thread, enum metric metric, uint64_t time_ns, uint64_t value,
 		  uintptr_t pc);
+/*
+ * The same for a call that a callback is told of. leaf: what is called, where that is no Python function (a
+ * callee, a marker), NULL where it is the innermost frame itself; it stands where the walk would put what
+ * site.h knows of the innermost instruction. callback
+ */
+bool record_call(struct thread *thread, enum metric metric, uint64_t time_ns, uint64_t value,
+		 const struct frame *leaf);
 /* Put a sample whose stack is one marker. As record_stack, death */
 bool record_put(struct thread *thread, enum metric metric, uint64_t time_ns, uint64_t value,
 		enum frame_marker marker);

@@ -316,6 +316,124 @@ Test(record, many_go_round_the_ring)
 	cr_expect_eq(lost_in_all(), 0);
 }
 
+/* ---- calls ---- */
+
+static bool call(const struct frame *leaf)
+{
+	used_before = ring_used(&thread->ring);
+	return record_call(thread, METRIC_cpu_cpu, 1111, 2222, leaf);
+}
+
+static void expect_leaf(const struct record *record, const struct frame *leaf)
+{
+	cr_expect_eq(record->frames[0].code, leaf->code);
+	cr_expect_eq(record->frames[0].instruction, leaf->instruction);
+	for (uint32_t i = 1; i < record->depth; i++)
+		cr_expect_eq(record->frames[i].code, CODE(i - 1));
+}
+
+static const struct frame callee = { 77, FRAME_CALLEE }, unknown = { FRAME_UNKNOWN, 0 };
+
+Test(record, a_call_of_python_is_the_stack)
+{
+	cr_expect(call(NULL));
+	expect_frames(first(3));
+	cr_expect_eq(stack.pc, 0);
+	cr_expect_eq(stack.limit, DEPTH);
+	cr_expect_eq(marks, 3);
+}
+
+Test(record, a_call_of_python_is_not_one_of_the_callee_that_its_place_is_known_for)
+{
+	const struct record *record;
+
+	stack.calls_c = true;
+	cr_expect(call(NULL));
+	record = first(2);
+	cr_expect_eq(record->frames[0].code, CODE(1));
+	cr_expect_eq(record->frames[1].code, CODE(2));
+	cr_expect_eq(marks, 2);
+}
+
+Test(record, a_call_of_c_has_its_callee_as_leaf)
+{
+	cr_expect(call(&callee));
+	expect_leaf(first(4), &callee);
+	cr_expect_eq(marks, 3, "a callee is no code");
+	cr_expect_eq(lost_in_all(), 0);
+}
+
+Test(record, a_call_of_c_has_one_leaf)
+{
+	const struct record *record;
+
+	stack.calls_c = true;
+	cr_expect(call(&callee));
+	record = first(3);
+	cr_expect_eq(record->frames[0].code, callee.code);
+	cr_expect_eq(record->frames[1].code, CODE(1));
+	cr_expect_eq(record->frames[2].code, CODE(2));
+	cr_expect_eq(marks, 2);
+}
+
+Test(record, a_call_of_what_has_no_frame_has_a_marker_as_leaf)
+{
+	cr_expect(call(&unknown));
+	expect_leaf(first(4), &unknown);
+	cr_expect_eq(marks, 3);
+}
+
+Test(record, a_leaf_is_beyond_the_limit)
+{
+	stack.depth = DEPTH;
+	cr_expect(call(&callee));
+	expect_leaf(first(DEPTH + 1), &callee);
+	cr_expect_eq(first(DEPTH + 1)->cut, 0);
+	ring_next(&thread->ring);
+	stack.depth = DEPTH + 1;
+	cr_expect(call(&callee));
+	expect_leaf(first(DEPTH + 1), &callee);
+	cr_expect_eq(first(DEPTH + 1)->cut, 1);
+	cr_expect_eq(lost(LOSS_cut), 1);
+	ring_next(&thread->ring);
+	record_limit(1);
+	stack.calls_c = true;
+	cr_expect(call(&callee));
+	expect_leaf(first(1), &callee);
+}
+
+Test(record, a_call_that_does_not_fit_is_dropped)
+{
+	leave_room(record_bytes(2) - 8);
+	cr_expect_not(call(&callee));
+	cr_expect_eq(stack.walks, 0);
+	cr_expect_eq(lost(LOSS_ring_full), 1);
+	cr_expect_eq(lost_in_all(), 1);
+	ring_next(&thread->ring);
+	cr_expect_null(ring_peek(&thread->ring));
+}
+
+Test(record, a_call_is_not_cut_for_want_of_room)
+{
+	leave_room(record_bytes(3));
+	cr_expect_not(call(&callee), "three frames and a leaf");
+	cr_expect_eq(stack.limit, 2);
+	cr_expect_eq(lost(LOSS_ring_full), 1);
+	cr_expect_eq(lost_in_all(), 1);
+	cr_expect_eq(marks, 0);
+}
+
+Test(record, a_call_where_there_is_no_stack_is_a_marker)
+{
+	atomic_store(&record_gate.finalizing_tid, (uint32_t)os_gettid() + 1);
+	cr_expect(call(&callee));
+	expect_marker(FRAME_FINALIZING);
+	atomic_store(&record_gate.finalizing_tid, 0);
+	stack.interpreter = INTERPRETER + 2;
+	cr_expect(call(&callee));
+	expect_marker(FRAME_UNKNOWN);
+}
+
 /* ---- what a thread starts with ---- */
 
 static const struct frame start[] = {
