@@ -553,7 +553,8 @@ static void drainer_flush(uint64_t time_ns, collector_note *note)
 
 	running_flush(time_ns, note);
 	threads_sum(&sums);
-	budget_flush(time_ns, sums.entries * session.tick_cost_ns + running_cost_ns(),
+	budget_flush(time_ns,
+		     (sums.entries - sums.callbacks) * session.tick_cost_ns + running_cost_ns(),
 		     drain_cpu_ns(), note);
 	if (atomic_load(&session.state) != RUNNING)
 		return;

@@ -34,7 +34,7 @@ static struct {
 	uint32_t ring_bytes;
 	void (*ending)(struct thread *thread);
 	_Atomic uint64_t losses[LOSS_COUNT]; /* of no thread, and of threads that are gone */
-	_Atomic uint64_t own_ns, entries; /* of threads that are gone */
+	_Atomic uint64_t own_ns, entries, callbacks; /* of threads that are gone */
 } threads;
 
 _Thread_local struct thread *thread_current __attribute__((tls_model("initial-exec")));
@@ -135,6 +135,7 @@ void thread_recycle(struct thread *thread)
 		atomic_fetch_add(&threads.losses[i], atomic_load(&thread->losses[i]));
 	atomic_fetch_add(&threads.own_ns, atomic_load(&thread->own_ns));
 	atomic_fetch_add(&threads.entries, atomic_load(&thread->entries));
+	atomic_fetch_add(&threads.callbacks, atomic_load(&thread->callbacks));
 	slot_free(thread);
 }
 
@@ -172,6 +173,7 @@ void threads_after_fork(void)
 		atomic_store(&threads.losses[i], 0);
 	atomic_store(&threads.own_ns, 0);
 	atomic_store(&threads.entries, 0);
+	atomic_store(&threads.callbacks, 0);
 	atomic_store(&threads.living, thread_current ? 1 : 0);
 	if (thread_current) {
 		struct signals_thread signals = thread_current->signals;
@@ -247,6 +249,13 @@ void thread_leave(struct thread *thread)
 	atomic_store_explicit(&thread->inside, 0, memory_order_release);
 }
 
+void thread_leave_callback(struct thread *thread)
+{
+	thread_leave(thread);
+	/* Pairs with threads_sum: there are never more of them than entries. */
+	atomic_store_explicit(&thread->callbacks, thread->callbacks + 1, memory_order_release);
+}
+
 void thread_lose(struct thread *thread, enum loss reason)
 {
 	_Atomic uint64_t *losses = thread ? thread->losses : threads.losses;
@@ -280,10 +289,12 @@ void threads_sum(struct threads_sums *sums)
 		sums->losses[i] = atomic_load(&threads.losses[i]);
 	sums->own_ns = atomic_load(&threads.own_ns);
 	sums->entries = atomic_load(&threads.entries);
+	sums->callbacks = atomic_load(&threads.callbacks);
 	for (struct thread *thread = thread_next(NULL); thread; thread = thread_next(thread)) {
 		for (unsigned i = 0; i < LOSS_COUNT; i++)
 			sums->losses[i] += atomic_load(&thread->losses[i]);
 		sums->own_ns += atomic_load(&thread->own_ns);
+		sums->callbacks += atomic_load(&thread->callbacks);
 		sums->entries += atomic_load(&thread->entries);
 	}
 }

@@ -45,6 +45,7 @@ struct thread {
 	uint64_t entered_ns;
 	_Atomic uint64_t own_ns; /* spent in our handlers and callbacks */
 	_Atomic uint64_t entries;
+	_Atomic uint64_t callbacks; /* of them */
 	_Atomic uint64_t losses[LOSS_COUNT];
 	struct signals_thread signals;
 	char name[16]; /* the kernel's, taken at death */
@@ -115,6 +116,8 @@ struct thread *thread_enter(void);
 /* The same for a tick with a cookie: a foreign thread meets itself here. NULL: not this thread's. signal */
 struct thread *thread_enter_tick(uintptr_t cookie);
 void thread_leave(struct thread *thread);
+/* The same for a callback, which no signal has brought. callback */
+void thread_leave_callback(struct thread *thread);
 /* Count one loss; thread NULL: of no thread in particular. any */
 void thread_lose(struct thread *thread, enum loss reason);
 /* Nobody enters from now on. any */
@@ -126,6 +129,7 @@ struct threads_sums {
 	uint64_t losses[LOSS_COUNT];
 	uint64_t own_ns; /* in our handlers and callbacks */
 	uint64_t entries; /* of them */
+	uint64_t callbacks; /* of those, not of handlers */
 };
 void threads_sum(struct threads_sums *sums);
 /* A collector's own bytes in a thread. any */

@@ -277,7 +277,7 @@ static void leave_behind(struct thread *thread)
 	thread->inherited = thread->announced = true;
 	thread->signals.blocked = true;
 	thread->inside = 1;
-	thread->own_ns = thread->entries = 5;
+	thread->own_ns = thread->entries = thread->callbacks = 5;
 	thread->python_name_known = true;
 }
 
@@ -292,8 +292,8 @@ static bool is_clean(const struct thread *thread)
 	return !thread->name[0] && !thread->known_name[0] && !thread->losses[LOSS_cut] &&
 	       !thread->start && !thread->start_argument && !thread->inherited &&
 	       !thread->announced && !thread->signals.blocked && !thread->inside &&
-	       !thread->own_ns && !thread->entries && !thread->python_name_known &&
-	       !thread->foreign && ring_used(&thread->ring) == 0;
+	       !thread->own_ns && !thread->entries && !thread->callbacks &&
+	       !thread->python_name_known && !thread->foreign && ring_used(&thread->ring) == 0;
 }
 
 Test(thread, a_slot_is_used_again_and_clean)
@@ -439,6 +439,7 @@ Test(thread, losses_outlive_their_threads)
 	thread_lose(gone, LOSS_unsure);
 	gone->own_ns = 100;
 	gone->entries = 2;
+	gone->callbacks = 1;
 	spend(11);
 	for (unsigned round = 0; round < 3; round++) {
 		threads_sum(&sums);
@@ -447,6 +448,7 @@ Test(thread, losses_outlive_their_threads)
 		cr_expect_eq(sums.losses[LOSS_ring_full], 0);
 		cr_expect_eq(sums.own_ns, 111);
 		cr_expect_eq(sums.entries, 3);
+		cr_expect_eq(sums.callbacks, 1);
 		if (round == 0) {
 			thread_lost(gone);
 			thread_recycle(gone);
@@ -467,6 +469,23 @@ Test(thread, what_was_spent_inside_is_counted)
 	threads_sum(&sums);
 	cr_expect_eq(sums.own_ns, 200300);
 	cr_expect_eq(sums.entries, 2);
+}
+
+Test(thread, callbacks_are_entries_that_no_signal_brought)
+{
+	struct thread *thread = begin();
+	struct threads_sums sums;
+
+	spend(100);
+	cr_assert_eq(thread_enter(), thread);
+	clock_ns += 50;
+	thread_leave_callback(thread);
+	threads_sum(&sums);
+	cr_expect_eq(sums.own_ns, 150);
+	cr_expect_eq(sums.entries, 2);
+	cr_expect_eq(sums.callbacks, 1);
+	cr_expect_eq(thread_enter(), thread, "it has left");
+	thread_leave(thread);
 }
 
 Test(thread, a_span_without_the_cpu_counts_as_the_mean)
