@@ -41,6 +41,7 @@ static void print_row(const struct calls *calls, const struct calls_row *row, un
 static void print_share(const struct calls *calls, const struct calls_row *row);
 static void print_percentile(const struct calls_row *row, double share);
 static void print_time(double time_ns);
+static void print_unknown(void);
 
 void calls_release(struct calls *calls)
 {
@@ -82,6 +83,7 @@ void calls_stack(struct calls *calls, const struct calls_stack *stack)
 	uint32_t none = 0;
 
 	calls->stacks++;
+	calls->has_times |= stack->time_ns > 0;
 	if (calls->side == CALLS_CALLERS)
 		none = calls_function(calls, NO_CALLER, "", 0);
 	if (calls->failed)
@@ -258,11 +260,14 @@ static void print_row(const struct calls *calls, const struct calls_row *row, un
 		columns = width - NUMBERS_COLUMNS;
 	printf("%11llu", (unsigned long long)row->calls);
 	print_share(calls, row);
-	print_time((double)(calls->side == CALLS_ALL ? row->self_ns : row->total_ns));
-	if (row->calls > 0)
+	if (calls->has_times)
+		print_time((double)(calls->side == CALLS_ALL ? row->self_ns : row->total_ns));
+	else
+		print_unknown();
+	if (calls->has_times && row->calls > 0)
 		print_time((double)row->total_ns / (double)row->calls);
 	else
-		printf(" %6s", "-");
+		print_unknown();
 	print_percentile(row, 0.5);
 	print_percentile(row, 0.9);
 	print_percentile(row, 0.99);
@@ -293,7 +298,7 @@ static void print_percentile(const struct calls_row *row, double share)
 	for (unsigned i = 1; i < CLASSES; i++)
 		known += (double)row->classes[i];
 	if (known <= 0) {
-		printf(" %6s", "-");
+		print_unknown();
 		return;
 	}
 	for (unsigned i = 1; i < CLASSES && passed < share * known; i++) {
@@ -316,4 +321,9 @@ static void print_time(double time_ns)
 	decimals = time_ns < 9.995 ? 2 : time_ns < 99.95 ? 1 : 0;
 	snprintf(text, sizeof(text), "%.*f%s", unit ? decimals : 0, time_ns, units[unit]);
 	printf(" %6s", text);
+}
+
+static void print_unknown(void)
+{
+	printf(" %6s", "-");
 }

@@ -22,6 +22,7 @@ struct calls {
 	const char *asked; /* full name of the function whose side it is */
 	uint64_t stacks; /* that have been taken */
 	uint64_t calls, time_ns; /* of what is shown */
+	bool has_times; /* false: only calls were measured */
 	bool failed; /* no memory */
 	struct wire_buffer text;
 };

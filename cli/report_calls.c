@@ -270,7 +270,7 @@ static void show(struct source *source, const struct report_wish *wish)
 	if (source->calls.asked)
 		table_text(source->calls.asked, REPORT_COLUMNS_MOST);
 	printf(": %llu", (unsigned long long)source->calls.calls);
-	if (source->calls.side == CALLS_ALL)
+	if (source->calls.side == CALLS_ALL && source->calls.has_times)
 		printf(" in %s",
 		       table_quantity(source->calls.time_ns, "nanoseconds", text, sizeof(text)));
 	if (source->duration_ns > 0)

@@ -9,7 +9,8 @@
  * a function's system name is left out (pprof would demangle "<module>" to nothing), the executable
  * is the first mapping, and "[python]", which holds all Python code, the last.
  *
- * Each metric is a sample type, so one Sample holds what a stack used of all of them.  Samples of a class of
+ * Each metric is a sample type, so one Sample holds what a stack used of all of them; but for the first, one
+ * that was not measured is none, and no column of zeros.  Samples of a class of
  * durations have the label "duration", its lower end; what is known of a function's error is the label
  * "error" of the biggest sample that ends in it, and of no other.
  *
@@ -52,6 +53,7 @@ enum line_field { LINE_FUNCTION_ID = 1, LINE_LINE };
 enum function_field { FUNCTION_ID = 1, FUNCTION_NAME, FUNCTION_FILENAME = 4, FUNCTION_START_LINE };
 
 struct column {
+	bool is_measured; /* has a sample */
 	uint32_t count, value; /* of a metric: where in values; UINT32_MAX: nowhere */
 };
 
@@ -153,7 +155,7 @@ static bool make_tables(struct pprof *pprof)
 	const struct profile *profile = pprof->profile;
 
 	pprof->main = find_main(pprof);
-	pprof->columns = heap_alloc((profile->metric_count + 1) * sizeof(*pprof->columns));
+	pprof->columns = heap_zalloc((profile->metric_count + 1) * sizeof(*pprof->columns));
 	pprof->values = heap_alloc((2 * profile->metric_count + 1) * sizeof(*pprof->values));
 	pprof->rows = heap_alloc((profile->sample_count + 1) * sizeof(*pprof->rows));
 	if (!proto_ids_init(&pprof->functions, profile->function_count) ||
@@ -192,6 +194,7 @@ static void make_rows(struct pprof *pprof)
 			labels = label_id(pprof, sample);
 		last = sample;
 		pprof->rows[pprof->row_count++] = (struct row){ labels, sample->node, (uint32_t)i };
+		pprof->columns[sample->metric].is_measured = true;
 	}
 	if (!sort_items(pprof->rows, pprof->row_count, sizeof(*pprof->rows), compare_rows))
 		pprof->proto.failed = true;
@@ -227,8 +230,8 @@ static void write_sample_types(struct pprof *pprof)
 		const struct profile_metric *metric = &profile->metrics[i];
 		struct column *column = &pprof->columns[i];
 
-		*column = (struct column){ UINT32_MAX, UINT32_MAX };
-		if (metric->collector != pprof->measurement)
+		column->count = column->value = UINT32_MAX;
+		if (metric != pprof->main && !column->is_measured)
 			continue;
 		if (metric->count_name != 0) {
 			column->count = pprof->column_count++;

@@ -131,6 +131,38 @@ Test(cli_calls, recursion_counts_once, .fini = remove_scratch)
 		"          2  100.00% 5.00us 2.50us      -      -      -  m.f (/srv/service/app.py:10)\n");
 }
 
+/* As one in so many is recorded: whatever is of times is not known, in a recording and in its profile. */
+static const struct recording_sample timeless[] = {
+	{ 1, WINDOWS_CALLS, MAIN_F, START_NS + 1, 1000, 0 },
+	{ 1, WINDOWS_CALLS, MAIN_G_F, START_NS + 2, 1100, 0 },
+	{ 1, WINDOWS_CALLS, MAIN_F_LEN, START_NS + 4, 900, 0 },
+};
+
+Test(cli_calls, where_no_time_was_measured_none_is_shown, .fini = remove_scratch)
+{
+	static const char calls[] =
+		"      calls       +-   time   mean    p50    p90    p99  function\n"
+		"       2100               -      -      -      -      -  m.f (/srv/service/app.py:10)\n"
+		"        900               -      -      -      -      -  builtins.len\n";
+	static const char callers[] =
+		"      calls        %  total   mean    p50    p90    p99  caller\n"
+		"       1100   52.38%      -      -      -      -      -  m.g (/srv/service/app.py:20)\n"
+		"       1000   47.62%      -      -      -      -      -  m.main (/srv/service/app.py:1)\n";
+	static const char *const files[] = { "r.monprof", "r.calls.pb.gz" };
+
+	record("r.monprof", timeless, PROF_COUNT(timeless));
+	cr_assert_eq(run("export r.monprof").status, 0);
+	for (unsigned i = 0; i < PROF_COUNT(files); i++) {
+		char command[64];
+
+		snprintf(command, sizeof(command), "report --calls %s", files[i]);
+		cr_assert_str_eq(table(run(command)), calls);
+		cr_assert_not_null(strstr(run(command).out, "\ncalls: 3000, over 2.00 s\n"));
+		snprintf(command, sizeof(command), "report --callers f %s", files[i]);
+		cr_assert_str_eq(table(run(command)), callers);
+	}
+}
+
 /* Of 100 calls 50 are in the first class, 40 in another, 9 and 1 in others. */
 Test(cli_calls, percentiles_are_the_middles_of_their_classes, .fini = remove_scratch)
 {
@@ -217,7 +249,7 @@ Test(cli_calls, the_end_of_two_names_is_no_name, .fini = remove_scratch)
 	spill(in_scratch("three"), file.bytes, file.size);
 	cr_assert_str_eq(table(run("report --callers loads three")),
 			 "      calls        %  total   mean    p50    p90    p99  caller\n"
-			 "          1  100.00%    0ns    0ns      -      -      -  [no caller]\n");
+			 "          1  100.00%      -      -      -      -      -  [no caller]\n");
 	wire_release(&file);
 	wire_release(&payload);
 }

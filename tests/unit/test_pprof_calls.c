@@ -194,6 +194,35 @@ Test(pprof_calls, errors_of_processes_add_up_as_errors_do)
 	profile_free(profile);
 }
 
+/* Sample types: what is not measured is none. */
+Test(pprof_calls, calls_alone_have_no_column_of_times, .fini = remove_scratch)
+{
+	static const struct recording_sample samples[] = {
+		{ 1, WINDOWS_CALLS, MAIN_F, START_NS + 1, 1000, 0 },
+		{ 1, WINDOWS_CALLS, MAIN_G, START_NS + 2, 1100, 0 },
+		{ 1, WINDOWS_CPU, MAIN_F, START_NS + 3, 10000000, 0 },
+		{ 1, WINDOWS_CALLS, MAIN_F, START_NS + 4, 900, 0 },
+	};
+	static const struct windows_note notes[] = { { "windows.calls", "3" },
+						     { "period.calls", "1000" },
+						     { NULL, NULL } };
+	struct bytes all = windows_recording(1, samples, PROF_COUNT(samples), notes);
+	struct profile *profile = profile_new();
+	char *text;
+
+	cr_assert_null(profile_add_bytes(profile, all.bytes, all.size));
+	cr_assert_null(profile_finish(profile));
+	text = run_pprof("-raw", export_calls(profile));
+	cr_assert_not_null(strstr(text, "\ncalls/count[dflt]\n"), "%s", text);
+	cr_assert_not_null(strstr(text, "PeriodType: calls count\nPeriod: 1000\n"), "%s", text);
+	/* sqrt(3 / 2 * (1000^2 + 900^2 - 1900^2 / 3)) = 953.9 */
+	cr_assert_not_null(strstr(text, " 1900: "), "%s", text);
+	cr_assert_not_null(strstr(text, "error:[954 count]"), "%s", text);
+	text = run_pprof("-top", export_calls(profile));
+	cr_assert_not_null(strstr(text, "of 3000 total"), "%s", text);
+	profile_free(profile);
+}
+
 Test(pprof_calls, the_real_one_reads_calls, .fini = remove_scratch)
 {
 	struct profile *profile = fold_calls(windows_notes);
