@@ -1,6 +1,7 @@
 /*
  * calls.c - how often every function is called, by whom, and for how long: sys.monitoring's call events
- * (PEP 669), on for short windows at random moments, or always.
+ * (PEP 669), on for short windows at random moments, or always; calls_period.c says what is done with one event
+ * in so many.
  *
  *   time ---[   ]-----------[   ]---------[   ]---------------------[   ]--->
  *           window          window         exponentially spaced
@@ -19,7 +20,7 @@
 
 #define NS_PER_S UINT64_C(1000000000)
 #define PPM 1000000
-#define RANDOM_END 9007199254740992.0 /* 2^53: of random_next */
+#define RANDOM_END 9007199254740992.0 /* 2^53: of calls_random */
 #define COST_DOUBT \
 	0.1 /* of what an event costs: in a program's caches it is more or less than in ours */
 #define BUSY_SHARE 0.1 /* of elapsed time, at work */
@@ -51,6 +52,7 @@ static void calls_burst(void);
 static void calls_flush(uint64_t time_ns, collector_note *note);
 static uint64_t calls_cost_ns(void);
 static bool calls_rate(double factor);
+static uint64_t calls_remainder(enum metric metric, uint64_t own_ns);
 static void note_scales(collector_note *note, double elapsed_ns);
 static void note_scale(collector_note *note, const char *key, double scale);
 static void calls_stop(void);
@@ -73,18 +75,21 @@ const struct collector_hooks calls_collector = {
 	.flush = calls_flush,
 	.cost_ns = calls_cost_ns,
 	.rate = calls_rate,
+	.remainder = calls_remainder,
 	.stop = calls_stop,
 	.leave = calls_leave,
 	.after_fork = calls_after_fork,
 };
 
+static enum calls_mode wanted_mode(uint64_t kinds);
+static uint32_t wanted_events(uint64_t kinds);
+static bool trees_begin(void);
 static void tool_lost(struct monitoring *tool);
 static void plan_begin(void);
 static void window_ask(uint64_t time_ns);
 static void window_watch(uint32_t state);
 static double gap_mean_ns(uint64_t rate_ppm);
 static double exponential(void);
-static uint64_t random_next(void);
 static uint64_t gap_least_ns(void);
 static void trees_stock(void);
 
@@ -92,41 +97,70 @@ static void trees_stock(void);
 
 static errmsg calls_start(void)
 {
-	const uint32_t python = 1u << MONITORING_PY_START | 1u << MONITORING_PY_RESUME |
-				1u << MONITORING_PY_THROW | 1u << MONITORING_PY_RETURN |
-				1u << MONITORING_PY_YIELD | 1u << MONITORING_PY_UNWIND;
-	const uint32_t c = 1u << MONITORING_CALL | 1u << MONITORING_C_RETURN |
-			   1u << MONITORING_C_RAISE;
 	uint64_t kinds = option_number(OPTION_CALLS_EVENTS);
+	enum calls_mode mode = wanted_mode(kinds);
 	errmsg error;
 
-	calls_plan.wanted_ppm = option_number(OPTION_CALLS_RATE);
-	calls_plan.window_ns = option_number(OPTION_CALLS_WINDOW);
-	if (calls_plan.wanted_ppm == 0 || kinds == 0)
+	if (mode == CALLS_OFF)
 		return NULL;
-	calls.events = (kinds & 1 ? python : 0) | (kinds & 2 ? c : 0);
+	calls_plan.wanted_ppm = mode == CALLS_WINDOWS ? option_number(OPTION_CALLS_RATE) : PPM;
+	calls_plan.window_ns = option_number(OPTION_CALLS_WINDOW);
 	ticks_start();
 	calls.tool = (struct monitoring){
 		.name = "monprof",
 		.wanted = { 2, 4, 3, 5, -1, -1 }, /* PROFILER_ID first */
 		.lost = tool_lost,
 	};
-	calls_events_set(&calls.tool);
+	if (mode == CALLS_PERIOD)
+		calls_period_set(&calls.tool);
+	else
+		calls_events_set(&calls.tool);
 	error = callee_start();
 	if (error)
 		log_line("%s", error);
 	error = monitoring_claim(&calls.tool);
 	if (error)
 		return error;
-	calls.mode = calls_plan.wanted_ppm >= PPM ? CALLS_ALWAYS : CALLS_WINDOWS;
-	for (unsigned i = 0; i < TREES_SPARE_ALWAYS && calls_tree_add(); i++)
-		;
-	if (!atomic_load(&calls.tree_count))
+	calls.mode = mode;
+	calls.events = wanted_events(kinds);
+	if (mode != CALLS_PERIOD && !trees_begin())
 		return "no memory";
-	calls.probe = os_pages_map(sizeof(*calls.probe));
 	calls_events_calibrate();
 	plan_begin();
 	return NULL;
+}
+
+static enum calls_mode wanted_mode(uint64_t kinds)
+{
+	uint64_t period = option_number(OPTION_CALLS_PERIOD);
+	uint64_t rate_ppm = option_number(OPTION_CALLS_RATE);
+
+	if (period && option_value(OPTION_CALLS_RATE)->given)
+		log_line("calls: MONPROF_CALLS_PERIOD is set, so MONPROF_CALLS_RATE says nothing");
+	if (kinds == 0 || (period == 0 && rate_ppm == 0))
+		return CALLS_OFF;
+	if (period > 1)
+		return CALLS_PERIOD;
+	return period == 1 || rate_ppm >= PPM ? CALLS_ALWAYS : CALLS_WINDOWS;
+}
+
+static uint32_t wanted_events(uint64_t kinds)
+{
+	const uint32_t begins = 1u << MONITORING_PY_START | 1u << MONITORING_PY_RESUME |
+				1u << MONITORING_PY_THROW;
+	const uint32_t ends = 1u << MONITORING_PY_RETURN | 1u << MONITORING_PY_YIELD |
+			      1u << MONITORING_PY_UNWIND;
+	/* CALL brings C_RETURN and C_RAISE with it. */
+	return (kinds & 1 ? begins | (calls.mode == CALLS_PERIOD ? 0 : ends) : 0) |
+	       (kinds & 2 ? 1u << MONITORING_CALL : 0);
+}
+
+static bool trees_begin(void)
+{
+	for (unsigned i = 0; i < TREES_SPARE_ALWAYS && calls_tree_add(); i++)
+		;
+	calls.probe = os_pages_map(sizeof(*calls.probe));
+	return atomic_load(&calls.tree_count) > 0;
 }
 
 static void tool_lost(struct monitoring *tool)
@@ -144,6 +178,7 @@ static void plan_begin(void)
 	calls_plan.planned_weight_ns = 0;
 	for (unsigned of = 0; of < CALLTREE_EVENTS; of++)
 		calls_plan.events[of] = 0;
+	atomic_store(&calls.missed, 0);
 	calls_plan.observed_cpu_ns = calls_plan.doubted_ns = 0;
 	calls_plan.slowness = 1;
 	calls_plan.start_cpu_ns = calls_cpu_ns();
@@ -157,7 +192,8 @@ static void plan_begin(void)
 	calls.begun_ticks = ticks_now();
 	calls.events_left = calls.end_ticks = CALLS_NEVER;
 	atomic_fetch_add(&calls.window, 1);
-	if (calls.mode == CALLS_ALWAYS) {
+	calls_period_begin(option_number(OPTION_CALLS_PERIOD));
+	if (calls.mode != CALLS_WINDOWS) {
 		atomic_store(&calls.state, CALLS_OPEN);
 		if (!monitoring_set(&calls.tool, calls.events))
 			atomic_store(&calls.is_lost, true);
@@ -221,8 +257,9 @@ static void calls_pass(uint64_t time_ns)
 	}
 	if (atomic_load(&calls.is_stopped))
 		return;
-	trees_stock();
-	calls_plan.is_to_check = calls.mode == CALLS_ALWAYS && time_ns >= calls_plan.next_ns;
+	if (calls.mode != CALLS_PERIOD)
+		trees_stock();
+	calls_plan.is_to_check = calls.mode != CALLS_WINDOWS && time_ns >= calls_plan.next_ns;
 	if (calls_plan.is_to_check)
 		calls_plan.next_ns = time_ns + CHECK_NS;
 	if (calls.mode != CALLS_WINDOWS)
@@ -292,22 +329,14 @@ static double gap_mean_ns(uint64_t rate_ppm)
 static double exponential(void)
 {
 	for (unsigned whole = 0;; whole++) {
-		uint64_t first = random_next(), last = first, next;
+		uint64_t first = calls_random(&calls_plan.random), last = first, next;
 		bool is_odd = true;
 
-		for (; (next = random_next()) < last; last = next)
+		for (; (next = calls_random(&calls_plan.random)) < last; last = next)
 			is_odd = !is_odd;
 		if (is_odd)
 			return whole + (double)first / RANDOM_END;
 	}
-}
-
-static uint64_t random_next(void)
-{
-	calls_plan.random ^= calls_plan.random << 13;
-	calls_plan.random ^= calls_plan.random >> 7;
-	calls_plan.random ^= calls_plan.random << 17;
-	return calls_plan.random >> 11;
 }
 
 static uint64_t gap_least_ns(void)
@@ -360,11 +389,12 @@ static uint64_t calls_due_ns(void)
 	uint32_t state = atomic_load(&calls.state);
 	uint64_t now_ns, due_ns;
 
-	if (calls.mode == CALLS_OFF || atomic_load(&calls.is_lost))
+	if (calls.mode == CALLS_OFF || atomic_load(&calls.is_lost) ||
+	    atomic_load(&calls.is_stopped))
 		return UINT64_MAX;
 	if (calls.mode == CALLS_ALWAYS)
 		return os_monotonic_ns() + ALWAYS_PASS_NS;
-	if (state == CALLS_NONE)
+	if (state == CALLS_NONE || calls.mode == CALLS_PERIOD)
 		return calls_plan.next_ns;
 	/* To see its end, later where events made it longer; and to close it, if nobody does. Then it may last. */
 	now_ns = os_monotonic_ns();
@@ -398,7 +428,7 @@ static void calls_burst(void)
 
 	if (atomic_load(&calls.is_stopped) || calls.mode == CALLS_OFF)
 		return;
-	if (calls.mode == CALLS_ALWAYS) {
+	if (calls.mode != CALLS_WINDOWS) {
 		if (!monitoring_holds(&calls.tool))
 			atomic_store(&calls.is_lost, true);
 		return;
@@ -448,7 +478,9 @@ static void calls_flush(uint64_t time_ns, collector_note *note)
 	uint64_t events = 0;
 	char text[48];
 
-	if (calls.mode == CALLS_OFF)
+	if (calls.mode == CALLS_PERIOD)
+		calls_period_flush(note);
+	if (calls.mode == CALLS_OFF || calls.mode == CALLS_PERIOD)
 		return;
 	if (calls.mode == CALLS_ALWAYS) {
 		/* Threads go on in a fresh tree at their next event. */
@@ -505,6 +537,8 @@ static uint64_t calls_cost_ns(void)
 {
 	uint64_t ticks = 0;
 
+	if (calls.mode == CALLS_PERIOD)
+		calls_period_events(calls_plan.events);
 	for (unsigned of = 0; of < CALLTREE_EVENTS; of++)
 		ticks += calls_plan.events[of] * calls.cost_ticks[of];
 	return ticks_to_ns(ticks);
@@ -517,6 +551,12 @@ static bool calls_rate(double factor)
 		return false;
 	calls_plan.rate_ppm = (uint64_t)((double)calls_plan.wanted_ppm * factor) | 1;
 	return true;
+}
+
+static uint64_t calls_remainder(enum metric metric, uint64_t own_ns)
+{
+	(void)own_ns;
+	return calls.mode == CALLS_PERIOD && metric == METRIC_calls_calls ? calls_period_rest() : 0;
 }
 
 static void calls_stop(void)

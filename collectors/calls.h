@@ -1,13 +1,14 @@
 /*
  * calls.h - what the parts of the collector `calls` share: calls.c, which plans windows, calls_events.c, which
- * sees what happens in them, calls_cost.c, which knows what that costs, and calls_write.c, which writes it down.
+ * sees what happens in them, calls_cost.c, which knows what that costs, and calls_write.c, which writes it down;
+ * calls_period.c, which does without windows.
  */
 #ifndef CALLS_H
 #define CALLS_H
 
 #include "collector.h"
 
-enum calls_mode { CALLS_OFF, CALLS_WINDOWS, CALLS_ALWAYS };
+enum calls_mode { CALLS_OFF, CALLS_WINDOWS, CALLS_ALWAYS, CALLS_PERIOD };
 
 /*
  *   NONE --(drainer)--> ASKED --(burst)--> OPEN --(event or burst past its end)--> OVER --(drainer)--> NONE
@@ -104,12 +105,33 @@ void calls_window_open(uint64_t now_ticks);
 /* The window is over; the events are switched off. callback, burst */
 void calls_window_end(uint64_t now_ticks);
 
+/* The callbacks where one event in so many is recorded, by row. any */
+void calls_period_set(struct monitoring *tool);
+/* No event has been yet, and of `period` one is recorded from now on; 0: none. setup */
+void calls_period_begin(uint64_t period);
+/* How many there have been. any */
+void calls_period_events(uint64_t events[CALLTREE_EVENTS]);
+/* Those that no record stands for. any */
+uint64_t calls_period_rest(void);
+/* The collector's hook. drainer */
+void calls_period_flush(collector_note *note);
+
+/* Of 53 bits; xorshift, the state is not 0. any */
+static inline uint64_t calls_random(uint64_t *state)
+{
+	*state ^= *state << 13;
+	*state ^= *state >> 7;
+	*state ^= *state << 17;
+	return *state >> 11;
+}
+
 /* From the end of a window to the next one's begin. drainer */
 uint64_t calls_gap_ns(void);
 /* The last window ended then: when the next begins, and what it stands for. drainer, setup */
 void calls_next(uint64_t end_ns);
 /* The collector's hook. drainer */
 void calls_write(const struct collector_writer *writer);
+
 static inline struct calltree *calls_tree_at(uint32_t index)
 {
 	return atomic_load_explicit(&calls.trees[index], memory_order_acquire);

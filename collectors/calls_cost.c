@@ -15,6 +15,7 @@
 
 static uint64_t probe_ticks(void);
 static uint64_t run_ticks(struct py_object *globals, const char *name);
+static void events_so_far(uint64_t events[CALLTREE_EVENTS]);
 static uint64_t cost_of(unsigned kind, uint64_t ticks, const uint64_t *events,
 			const uint64_t *before);
 static struct py_object *calibration_globals(void);
@@ -31,20 +32,19 @@ void calls_events_calibrate(void)
 		without[kind] = run_ticks(globals, names[kind]);
 	calls.end_ticks = calls.events_left = CALLS_NEVER;
 	calls.begun_ticks = ticks_now();
+	calls_period_begin(0);
 	memset(calls.cost_ticks, 0, sizeof(calls.cost_ticks));
 	atomic_store(&calls.state, CALLS_OPEN);
 	monitoring_set(&calls.tool, calls.events);
 	for (unsigned kind = 0; globals && kind < CALLTREE_EVENTS; kind++) {
-		struct calltree *tree = own->tree;
-		uint64_t before[CALLTREE_EVENTS] = { 0 };
-		uint64_t with;
+		uint64_t before[CALLTREE_EVENTS], after[CALLTREE_EVENTS], with;
 
-		if (tree)
-			memcpy(before, tree->events, sizeof(before));
+		events_so_far(before);
 		with = run_ticks(globals, names[kind]);
-		if (own->tree && with > without[kind] && with != UINT64_MAX)
+		events_so_far(after);
+		if (with > without[kind] && with != UINT64_MAX)
 			calls.cost_start_ticks[kind] =
-				cost_of(kind, with - without[kind], own->tree->events, before);
+				cost_of(kind, with - without[kind], after, before);
 	}
 	calls.probe_start_ticks = probe_ticks();
 	memcpy(calls.cost_ticks, calls.cost_start_ticks, sizeof(calls.cost_ticks));
@@ -61,6 +61,17 @@ void calls_events_calibrate(void)
 	}
 	py.PyErr_Clear();
 	py.PyErr_SetRaisedException(raised);
+}
+
+static void events_so_far(uint64_t events[CALLTREE_EVENTS])
+{
+	const struct calls_thread *own = thread_own(thread_self(), COLLECTOR_calls);
+
+	memset(events, 0, CALLTREE_EVENTS * sizeof(*events));
+	if (calls.mode == CALLS_PERIOD)
+		calls_period_events(events);
+	else if (own->tree)
+		memcpy(events, own->tree->events, sizeof(own->tree->events));
 }
 
 /* A round's ticks more than without, less what its events of other kinds cost, for each event of this kind. */

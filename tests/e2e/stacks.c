@@ -138,7 +138,7 @@ static void read_raw(struct stacks *stacks, char *text)
 	cr_assert(part == MAPPINGS, "pprof -raw ended early");
 }
 
-/* A line of labels begins with 16 spaces; one of values has a colon after two numbers. */
+/* A line of labels begins with 16 spaces; one of values has a colon after two numbers, or one for both. */
 static void read_sample(struct stacks *stacks, char *line)
 {
 	struct stack *stack;
@@ -151,8 +151,8 @@ static void read_sample(struct stacks *stacks, char *line)
 	}
 	stack = add_stack(stacks);
 	stack->count = strtoull(at, &at, 10);
-	stack->value = strtoull(at, &at, 10);
-	cr_assert(*at == ':', "not a sample of two values: %s", line);
+	stack->value = *at == ':' ? stack->count : strtoull(at, &at, 10);
+	cr_assert(*at == ':', "not a sample of one or two values: %s", line);
 	for (at++; *at && strcmp(at, " ") != 0;) {
 		size_t id = strtoul(at, &at, 10);
 
@@ -319,6 +319,22 @@ uint64_t stacks_under(const struct stacks *stacks, const char *caller, const cha
 			is_under = is_under || stacks_is(stack->frames[at], caller);
 		}
 		sum += is_both ? stack->value : 0;
+	}
+	return sum;
+}
+
+uint64_t stacks_leaf(const struct stacks *stacks, const char *caller, const char *callee)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < stacks->count; i++) {
+		const struct stack *stack = &stacks->stacks[i];
+		bool is_under = false;
+
+		for (size_t at = 0; at + 1 < stack->depth; at++)
+			is_under = is_under || stacks_is(stack->frames[at], caller);
+		if (is_under && stacks_is(stack->frames[stack->depth - 1], callee))
+			sum += stack->value;
 	}
 	return sum;
 }

@@ -42,6 +42,8 @@ uint64_t stacks_with(const struct stacks *stacks, const char *function);
 uint64_t stacks_self(const struct stacks *stacks, const char *function);
 /* Stacks in which `callee` is somewhere above `caller`. */
 uint64_t stacks_under(const struct stacks *stacks, const char *caller, const char *callee);
+/* The same where `callee` is the innermost. */
+uint64_t stacks_leaf(const struct stacks *stacks, const char *caller, const char *callee);
 uint64_t stacks_of_thread(const struct stacks *stacks, const char *thread_name);
 /* Number of different threads by id. */
 size_t stacks_threads(const struct stacks *stacks);
