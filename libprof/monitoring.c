@@ -132,7 +132,7 @@ static bool make_objects(struct monitoring_module *module, struct monitoring *to
 		tool->callbacks[i] = NULL;
 		if (!tool->calls[i] || !are_made)
 			continue;
-		tool->callbacks[i] = monitoring_module_callback(module, tool->calls[i]);
+		tool->callbacks[i] = monitoring_module_callback(module, tool, tool->calls[i]);
 		are_made = tool->callbacks[i] != NULL;
 	}
 	py.PyErr_Clear();
@@ -282,6 +282,9 @@ static void unlink_tool(struct monitoring_module *module, struct monitoring *too
 static void drop_objects(struct monitoring *tool)
 {
 	for (unsigned i = 0; i < MONITORING_EVENTS; i++) {
+		/* The program may have it, and an interpreter that ends raises events for a while. */
+		if (tool->callbacks[i])
+			monitoring_module_disown(tool->callbacks[i]);
 		drop(tool->callbacks[i]);
 		tool->callbacks[i] = NULL;
 	}

@@ -15,8 +15,11 @@
 #ifndef MONITORING_H
 #define MONITORING_H
 
+#include "frames.h"
 #include "prof.h"
 #include "pyapi.h"
+
+#include <stdatomic.h>
 
 /* Rows of a tool's callbacks; the numbers of the events are read from sys.monitoring.events. */
 enum monitoring_event {
@@ -60,6 +63,25 @@ struct monitoring {
 	uint32_t events; /* bits of enum monitoring_event that are on */
 	struct monitoring *next;
 };
+
+/* Behind the head of a callback's object. */
+struct monitoring_callback {
+	monitoring_call *call; /* PEP 590 */
+	struct monitoring *_Atomic tool;
+};
+
+/* In one of our type. callback */
+static inline struct monitoring_callback *monitoring_callback(struct py_object *self)
+{
+	return (struct monitoring_callback *)((char *)self + frames_layout()->object_type +
+					      sizeof(void *));
+}
+
+/* Whose callback it is that was called with this `self`; NULL: of a tool that has let its id go. callback */
+static inline struct monitoring *monitoring_tool(struct py_object *self)
+{
+	return atomic_load_explicit(&monitoring_callback(self)->tool, memory_order_relaxed);
+}
 
 /*
  * Claim an id in the calling thread's interpreter and register the callbacks there; no event is on. NULL,

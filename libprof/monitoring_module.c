@@ -208,7 +208,7 @@ static bool look_up_number(struct monitoring_module *module, struct py_object *e
 	return bits > 0 && bits <= INT32_MAX;
 }
 
-/* Its objects are an object's head and the pointer of PEP 590. */
+/* Its objects are an object's head and a struct monitoring_callback. */
 static struct py_object *new_type(void)
 {
 	int head_bytes = frames_layout()->object_type + (int)sizeof(void *);
@@ -219,7 +219,7 @@ static struct py_object *new_type(void)
 	struct slot slots[] = { { SLOT_CALL, NULL }, { SLOT_MEMBERS, members }, { 0, NULL } };
 	struct spec spec = {
 		.name = "monprof.callback",
-		.size_bytes = head_bytes + (int)sizeof(void *),
+		.size_bytes = head_bytes + (int)sizeof(struct monitoring_callback),
 		.flags = TYPE_DISALLOW_INSTANTIATION | TYPE_IMMUTABLE | TYPE_HAVE_VECTORCALL,
 		.slots = slots,
 	};
@@ -312,15 +312,20 @@ static bool is_text(struct py_object *object)
 /* ---- the calls ---- */
 
 struct py_object *monitoring_module_callback(struct monitoring_module *module,
-					     monitoring_call *function)
+					     struct monitoring *tool, monitoring_call *function)
 {
 	struct py_object *object = py.PyType_GenericAlloc(module->type, 0);
+	const struct monitoring_callback callback = { function, tool };
 
 	if (object)
-		memcpy((char *)object + frames_layout()->object_type + sizeof(void *), &function,
-		       sizeof(function));
+		memcpy(monitoring_callback(object), &callback, sizeof(callback));
 	py.PyErr_Clear();
 	return object;
+}
+
+void monitoring_module_disown(struct py_object *callback)
+{
+	atomic_store_explicit(&monitoring_callback(callback)->tool, NULL, memory_order_relaxed);
 }
 
 struct py_object *monitoring_module_holder(struct monitoring_module *module, long id)

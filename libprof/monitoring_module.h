@@ -50,9 +50,11 @@ void monitoring_module_after_fork(void);
 /* sys.monitoring.DISABLE, or NULL. any */
 struct py_object *monitoring_module_disable(void);
 
-/* A callback object; new, or NULL. callback */
+/* A callback object of a tool; new, or NULL. callback */
 struct py_object *monitoring_module_callback(struct monitoring_module *module,
-					     monitoring_call *call);
+					     struct monitoring *tool, monitoring_call *call);
+/* It is no tool's any more. callback */
+void monitoring_module_disown(struct py_object *callback);
 /* Who has the id: the object that it gave as its name, None, or NULL where the call fails;
    borrowed, to be compared only. callback */
 struct py_object *monitoring_module_holder(struct monitoring_module *module, long id);

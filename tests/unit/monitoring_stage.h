@@ -23,7 +23,8 @@
 struct py_object {
 	long references;
 	struct py_object *type;
-	monitoring_call *call; /* of a callback: the word behind the type */
+	monitoring_call *call; /* of a callback: the words behind the type */
+	struct monitoring *tool;
 	long number;
 	char text[32];
 	struct py_object *next, **link; /* of all: what a fork leaves behind is no leak */
@@ -447,6 +448,11 @@ static void fire(long id, long bits)
 
 	if (current->events[id] & bits && callback && callback->call)
 		callback->call(callback, NULL, 0, NULL);
+}
+
+static struct py_object *tool_callback(long id, long bits)
+{
+	return current->callbacks[id][bit_of(bits)];
 }
 
 static bool has_nothing_of_ours(long id)

@@ -117,6 +117,21 @@ Test(monitoring, after_a_release_nothing_is_there)
 	cr_assert_eq(alive, 0);
 }
 
+Test(monitoring, a_callback_knows_its_tool_until_that_lets_go)
+{
+	struct py_object *callback;
+
+	cr_assert_null(monitoring_claim(&second));
+	callback = tool_callback(4, CALL);
+	callback->references++; /* as one that the program has got hold of */
+	cr_assert_eq(monitoring_tool(callback), &second);
+	monitoring_claim(&tool);
+	cr_assert_eq(monitoring_tool(tool_callback(2, CALL)), &tool);
+	monitoring_forget();
+	cr_assert_null(monitoring_tool(callback));
+	cr_assert_eq(callback->references, 2, "CPython's, the program's");
+}
+
 /* ---- the program asks for the id ---- */
 
 static void check_move(void)
