@@ -118,6 +118,8 @@ static errmsg calls_start(void)
 	error = callee_start();
 	if (error)
 		log_line("%s", error);
+	/* Before costs are measured: telling is one of them. */
+	calls.has_sites = !error && option_number(OPTION_COLLECT) >> COLLECTOR_sites & 1;
 	error = monitoring_claim(&calls.tool);
 	if (error)
 		return error;
@@ -126,6 +128,8 @@ static errmsg calls_start(void)
 	if (mode != CALLS_PERIOD && !trees_begin())
 		return "no memory";
 	calls_events_calibrate();
+	if (calls.has_sites && kinds & 2 && mode != CALLS_PERIOD)
+		site_mix_start(calls.mode == CALLS_ALWAYS);
 	plan_begin();
 	return NULL;
 }

@@ -1,7 +1,7 @@
 /*
  * calls.h - what the parts of the collector `calls` share: calls.c, which plans windows, calls_events.c, which
- * sees what happens in them, calls_cost.c, which knows what that costs, and calls_write.c, which writes it down;
- * calls_period.c, which does without windows.
+ * sees what happens in them, calls_cost.c, which knows what that costs, calls_write.c, which writes it down, and
+ * calls_sites.c, which tells call sites how they divide their time; calls_period.c, which does without windows.
  */
 #ifndef CALLS_H
 #define CALLS_H
@@ -25,6 +25,7 @@ struct calls {
 	/* written at start */
 	enum calls_mode mode;
 	uint32_t events; /* wanted, bits of enum monitoring_event */
+	bool has_sites; /* the collector `sites` wants to know, too */
 	_Atomic pid_t drainer; /* our thread, 0: there is none */
 	_Atomic uint64_t drainer_earlier_ns; /* CPU time of those that were parked */
 	struct monitoring tool;
@@ -104,6 +105,11 @@ void calls_window_stamp(void);
 void calls_window_open(uint64_t now_ticks);
 /* The window is over; the events are switched off. callback, burst */
 void calls_window_end(uint64_t now_ticks);
+
+/* The C call on top has begun: does its site want to know how long it takes? callback */
+void calls_site_begin(struct calltree *tree, struct py_object *code, uint64_t now_ticks);
+/* And is over; ticks that saying so took. callback */
+uint64_t calls_site_end(struct calltree *tree, uint64_t now_ticks);
 
 /* The callbacks where one event in so many is recorded, by row. any */
 void calls_period_set(struct monitoring *tool);

@@ -38,7 +38,8 @@ static struct py_object *on_c_raise(struct py_object *self, struct py_object *co
 HOT void enter(struct py_object *code, enum calltree_event of);
 HOT void leave(struct py_object *code, enum calltree_end how);
 static void c_leave(struct py_object *callable, enum calltree_end how);
-static bool is_open(const struct py_object *callable);
+static struct calltree_step *c_top(void);
+static struct calltree *own_tree(void);
 HOT struct calltree *observed(uint64_t now_ticks, enum calltree_event of);
 static inline bool is_own(const struct calltree *tree, const struct thread *thread);
 static struct calltree *tree_another(struct calls_thread *own, const struct thread *thread);
@@ -139,8 +140,11 @@ static struct py_object *on_call(struct py_object *self, struct py_object *const
 		node = calltree_node(tree, &callee, &is_new);
 	}
 	calltree_push(tree, node, frame, true);
-	if (tree->depth)
-		calltree_top(tree)->key = (uintptr_t)arguments[2];
+	if (!tree->depth)
+		return py._Py_NoneStruct;
+	calltree_top(tree)->key = (uintptr_t)arguments[2];
+	if (calls.has_sites)
+		calls_site_begin(tree, arguments[0], now);
 	return py._Py_NoneStruct;
 }
 
@@ -202,18 +206,22 @@ HOT void leave(struct py_object *code, enum calltree_end how)
 
 static void c_leave(struct py_object *callable, enum calltree_end how)
 {
-	uint64_t now = ticks_now();
+	uint64_t now = ticks_now(), told_ticks = 0;
+	struct calltree_step *top = c_top();
 	struct calltree *tree;
-	struct calltree_step *top;
 	struct frames_glance at;
 
 	/* Under an evaluator of somebody's own (PEP 523) Python functions end like this, too. */
-	if (!is_open(callable) && !callee_key(callable, NULL))
+	if (!(top && top->key == (uintptr_t)callable) && !callee_key(callable, NULL))
 		return;
+	/* Before the window is over, perhaps by this event. */
+	if (top && top->site)
+		told_ticks = calls_site_end(own_tree(), now);
 	tree = observed(now, CALLTREE_OF_C);
 	if (!tree)
 		return;
 	calltree_pass(tree, now, calls.cost_ticks[CALLTREE_OF_C]);
+	tree->last_ticks += told_ticks;
 	at = frames_glance();
 	top = calltree_top(tree);
 	if ((!top || !top->is_c || top->frame != at.frame) && !settle_c(tree)) {
@@ -225,15 +233,21 @@ static void c_leave(struct py_object *callable, enum calltree_end how)
 		calltree_pop(tree, how);
 }
 
-/* Is it the C function that the calling thread was last seen to call? */
-static bool is_open(const struct py_object *callable)
+/* The C call that the calling thread was last seen in; NULL: none. */
+static struct calltree_step *c_top(void)
+{
+	struct calltree *tree = own_tree();
+	struct calltree_step *top = tree ? calltree_top(tree) : NULL;
+
+	return top && top->is_c ? top : NULL;
+}
+
+static struct calltree *own_tree(void)
 {
 	struct thread *thread = thread_self();
-	struct calltree *tree =
-		thread ? ((struct calls_thread *)thread_own(thread, COLLECTOR_calls))->tree : NULL;
-	const struct calltree_step *top = is_own(tree, thread) ? calltree_top(tree) : NULL;
+	struct calls_thread *own = thread ? thread_own(thread, COLLECTOR_calls) : NULL;
 
-	return top && top->is_c && top->key == (uintptr_t)callable;
+	return own && is_own(own->tree, thread) ? own->tree : NULL;
 }
 
 /* ---- where the thread is ---- */

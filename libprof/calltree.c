@@ -13,6 +13,7 @@ void calltree_begin(struct calltree *tree, uint64_t now_ticks)
 	tree->clock = 0;
 	tree->depth = 0;
 	tree->node_count = CALLTREE_FIRST;
+	tree->looked_ticks = 0;
 }
 
 void calltree_clear(struct calltree *tree)
@@ -92,6 +93,10 @@ void calltree_move(struct calltree *to, struct calltree *from, uint64_t now_ns)
 			node->calls--;
 		calltree_push(to, moved, step->frame, step->is_begun && moved != CALLTREE_LOST);
 		to->steps[i].begun_clock = step->begun_clock;
+		to->steps[i].site = moved == CALLTREE_LOST ? 0 : step->site;
+		/* Time of before counts on: the difference is what matters. */
+		to->steps[i].begun_ticks =
+			to->nodes[moved].self_ticks - (node->self_ticks - step->begun_ticks);
 	}
 	from->depth = 0;
 }

@@ -53,6 +53,8 @@ struct calltree_step {
 	uint32_t node;
 	bool is_c;
 	bool is_begun; /* under observation */
+	uint32_t site; /* of a C call: what the owner knows of where it comes from; 0 at first */
+	uint64_t begun_ticks; /* where there is: its node's own time then */
 };
 
 struct calltree {
@@ -61,6 +63,7 @@ struct calltree {
 	_Atomic uint32_t window;
 	uint32_t thread; /* serial */
 	uint64_t begun_ns; /* CLOCK_MONOTONIC */
+	uint64_t looked_ticks, looked_cpu_ns; /* at the thread's CPU clock */
 
 	/* the cursor */
 	uint64_t last_ticks, clock;
@@ -143,6 +146,7 @@ static inline void calltree_push(struct calltree *tree, uint32_t node, uintptr_t
 	step->node = node;
 	step->is_c = tree->nodes[node].kind == CALLTREE_C;
 	step->is_begun = is_begun;
+	step->site = 0;
 	tree->depth++;
 }
 

@@ -24,6 +24,16 @@ FRAMES_INLINE uintptr_t frames_code(uintptr_t frame)
 	return code & ~(uintptr_t)FRAMES_TAG;
 }
 
+/* Where a frame stands. callback */
+FRAMES_INLINE uintptr_t frames_instruction(uintptr_t frame)
+{
+	uintptr_t instruction;
+
+	frames_read_plain(&instruction, frame + frames_layout()->frame_instruction,
+			  sizeof(instruction));
+	return instruction;
+}
+
 /* callback */
 FRAMES_INLINE struct frames_glance frames_glance(void)
 {

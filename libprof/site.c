@@ -15,7 +15,9 @@
 #include "site.h"
 
 #include "os.h"
+#include "site_mix.h"
 
+#include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -29,6 +31,7 @@ struct row {
 	_Atomic uintptr_t address; /* 0: free */
 	_Atomic uint64_t callees;
 	_Atomic uint32_t chained; /* next in its bucket */
+	_Atomic uint32_t mix; /* of several callees; 0: there is none */
 	uint32_t next; /* of the same code, or free */
 	uint32_t times; /* that it told */
 };
@@ -46,6 +49,9 @@ static struct {
 	_Atomic uint64_t lost;
 } state = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
+static struct row *row_look(uintptr_t instruction);
+static unsigned place_of(uint64_t callees, uint64_t callee);
+static bool begins_with(uint64_t now, uint64_t callees);
 static uint32_t row_make(uintptr_t code, uintptr_t instruction);
 static bool table_make(void);
 static uint32_t row_take(struct table *table, uintptr_t address);
@@ -53,6 +59,8 @@ static void row_drop(struct table *table, uint32_t index);
 static uint32_t row_find(struct table *table, uintptr_t address);
 static _Atomic uint32_t *bucket_of(struct table *table, uintptr_t address);
 static uint64_t add_callee(uint64_t callees, uint64_t callee);
+static void row_mix(struct row *row, uint64_t callees);
+static unsigned count_of(uint64_t callees);
 
 bool site_add(uintptr_t code, uintptr_t instruction, uint32_t callee)
 {
@@ -65,11 +73,13 @@ bool site_add(uintptr_t code, uintptr_t instruction, uint32_t callee)
 	index = row_make(code, instruction);
 	table = atomic_load_explicit(&state.table, memory_order_relaxed);
 	if (index) {
-		uint64_t callees;
+		uint64_t before, callees;
 
 		row = &table->rows[index];
-		callees = add_callee(atomic_load_explicit(&row->callees, memory_order_relaxed),
-				     callee);
+		before = atomic_load_explicit(&row->callees, memory_order_relaxed);
+		callees = add_callee(before, callee);
+		if (callees != before && callees != callee)
+			row_mix(row, callees);
 		atomic_store_explicit(&row->callees, callees, memory_order_release);
 		is_enough = row->times + 1 >= TIMES_ENOUGH || callees & SITE_MORE;
 		row->times += row->times < TIMES_ENOUGH;
@@ -82,28 +92,58 @@ bool site_add(uintptr_t code, uintptr_t instruction, uint32_t callee)
 
 uint64_t site_find(uintptr_t instruction)
 {
-	struct table *table = atomic_load_explicit(&state.table, memory_order_acquire);
-	uint32_t index;
+	struct row *row = row_look(instruction);
+	uint64_t callees;
 
-	if (!table)
+	if (!row)
 		return 0;
-	index = atomic_load_explicit(bucket_of(table, instruction), memory_order_acquire);
-	for (unsigned steps = 0; index && steps < STEPS_MAX; steps++) {
-		struct row *row = &table->rows[index];
+	callees = atomic_load_explicit(&row->callees, memory_order_acquire);
+	/* Still its own? */
+	return atomic_load_explicit(&row->address, memory_order_relaxed) == instruction ? callees :
+											  0;
+}
 
-		if (atomic_load_explicit(&row->address, memory_order_acquire) == instruction) {
-			uint64_t callees =
-				atomic_load_explicit(&row->callees, memory_order_acquire);
+uint32_t site_call(uintptr_t code, uintptr_t instruction, uint32_t callee, uint32_t window)
+{
+	uint64_t callees = callee ? site_find(instruction) : 0;
+	unsigned place = place_of(callees, callee);
+	struct row *row;
+	uint32_t mix;
 
-			/* Still its own? */
-			return atomic_load_explicit(&row->address, memory_order_relaxed) ==
-					       instruction ?
-				       callees :
-				       0;
-		}
-		index = atomic_load_explicit(&row->chained, memory_order_acquire);
+	/* Most sites have one; and what is not told apart, or had no room once, is not looked for again. */
+	if (!callee || callees == callee ||
+	    (place == SITE_CALLEES && (callees & SITE_MORE || (!callees && site_lost()))))
+		return 0;
+	if (place == SITE_CALLEES) {
+		site_add(code, instruction, callee);
+		place = place_of(site_find(instruction), callee);
 	}
-	return 0;
+	row = row_look(instruction);
+	mix = row ? atomic_load_explicit(&row->mix, memory_order_relaxed) : 0;
+	if (!mix || place == SITE_CALLEES)
+		return 0;
+	site_mix_call(mix, place, window);
+	return mix * (SITE_CALLEES + 1) + place;
+}
+
+void site_end(uint32_t call, uint64_t own_ns)
+{
+	site_mix_end(call / (SITE_CALLEES + 1), call % (SITE_CALLEES + 1), own_ns);
+}
+
+uint64_t site_choose(uintptr_t instruction, uint64_t callees, uint64_t time_ns, uint64_t value)
+{
+	struct row *row = callees < SITE_IDS ? NULL : row_look(instruction);
+	uint64_t now = row ? site_find(instruction) : 0;
+	uint32_t mix = row ? atomic_load_explicit(&row->mix, memory_order_relaxed) : 0;
+	unsigned place = mix && begins_with(now, callees) ? site_mix_choose(mix, time_ns, value) :
+							    UINT_MAX;
+
+	if (place == UINT_MAX)
+		return callees;
+	while (place--)
+		now /= SITE_IDS;
+	return now % SITE_IDS;
 }
 
 void site_forget(uintptr_t code)
@@ -129,12 +169,54 @@ void site_after_fork(void)
 {
 	pthread_mutex_t fresh = PTHREAD_MUTEX_INITIALIZER;
 
+	bool is_whole = pthread_mutex_trylock(&state.lock) == 0;
+
 	/* A thread that is gone was in the middle of it: what it left may not be whole. */
-	if (pthread_mutex_trylock(&state.lock) != 0) {
+	if (!is_whole) {
 		atomic_store(&state.table, NULL);
 		state.used = state.free = 0;
 	}
+	site_mix_after_fork(is_whole);
 	memcpy(&state.lock, &fresh, sizeof(fresh));
+}
+
+/* Its row, for those who hold no lock: the row may be given back, and be another's, at any time. */
+static struct row *row_look(uintptr_t instruction)
+{
+	struct table *table = atomic_load_explicit(&state.table, memory_order_acquire);
+	uint32_t index;
+
+	if (!table)
+		return NULL;
+	index = atomic_load_explicit(bucket_of(table, instruction), memory_order_acquire);
+	for (unsigned steps = 0; index && steps < STEPS_MAX; steps++) {
+		struct row *row = &table->rows[index];
+
+		if (atomic_load_explicit(&row->address, memory_order_acquire) == instruction)
+			return row;
+		index = atomic_load_explicit(&row->chained, memory_order_acquire);
+	}
+	return NULL;
+}
+
+/* SITE_CALLEES: it is none of those that are told apart. */
+static unsigned place_of(uint64_t callees, uint64_t callee)
+{
+	unsigned place = 0;
+
+	while (place < SITE_CALLEES && callees % SITE_IDS != callee) {
+		callees /= SITE_IDS;
+		place++;
+	}
+	return place;
+}
+
+/* Some may have been added since. */
+static bool begins_with(uint64_t now, uint64_t callees)
+{
+	for (; callees && callees % SITE_IDS == now % SITE_IDS; callees /= SITE_IDS)
+		now /= SITE_IDS;
+	return !callees;
 }
 
 /* The instruction's row, new perhaps; 0: no room. */
@@ -186,6 +268,7 @@ static uint32_t row_take(struct table *table, uintptr_t address)
 	row = &table->rows[index];
 	state.free = state.free ? row->next : 0;
 	row->next = row->times = 0;
+	atomic_store_explicit(&row->mix, 0, memory_order_relaxed);
 	atomic_store_explicit(&row->callees, 0, memory_order_relaxed);
 	atomic_store_explicit(&row->chained, atomic_load_explicit(bucket, memory_order_relaxed),
 			      memory_order_relaxed);
@@ -205,6 +288,8 @@ static void row_drop(struct table *table, uint32_t index)
 		link = &table->rows[atomic_load_explicit(link, memory_order_relaxed)].chained;
 	atomic_store_explicit(link, atomic_load_explicit(&row->chained, memory_order_relaxed),
 			      memory_order_release);
+	if (atomic_load_explicit(&row->mix, memory_order_relaxed))
+		site_mix_drop(atomic_load_explicit(&row->mix, memory_order_relaxed));
 	row->next = state.free;
 	state.free = index;
 }
@@ -238,4 +323,26 @@ static uint64_t add_callee(uint64_t callees, uint64_t callee)
 			return callees + callee * place;
 	}
 	return callees | SITE_MORE;
+}
+
+/* It has several callees now, or more. */
+static void row_mix(struct row *row, uint64_t callees)
+{
+	uint32_t mix = atomic_load_explicit(&row->mix, memory_order_relaxed);
+
+	if (mix)
+		site_mix_widen(mix, count_of(callees));
+	else
+		atomic_store_explicit(&row->mix, site_mix_take(count_of(callees)),
+				      memory_order_relaxed);
+}
+
+/* 0: some are not told apart. */
+static unsigned count_of(uint64_t callees)
+{
+	unsigned count = 0;
+
+	for (; callees < SITE_MORE && callees; callees /= SITE_IDS)
+		count++;
+	return count;
 }

@@ -3,6 +3,8 @@
  *
  *   callback   site_add: a CALL event of sys.monitoring says whom
  *   handler    site_find: a walk of the stack asks where C code was called from
+ *   callback   site_call, site_end: of those with several, whom it calls how often, and how long that takes
+ *   drainer    site_choose: whose is a sample that such a site is the leaf of
  *   watcher    site_forget: the code object dies, and its sites with it
  *
  * A table of our own memory, bounded, as large as the number of sites of code that lives.  The handler
@@ -30,6 +32,17 @@
 bool site_add(uintptr_t code, uintptr_t instruction, uint32_t callee);
 /* 0: nothing is known. signal */
 uint64_t site_find(uintptr_t instruction);
+
+/* All calls (is_exact), or those in windows, will be seen by site_call. setup */
+void site_mix_start(bool is_exact);
+/* The same as site_add, by a call that is observed in this window, whatever the site has told before. Not 0: give
+   that to site_end when the call is over. callback */
+uint32_t site_call(uintptr_t code, uintptr_t instruction, uint32_t callee, uint32_t window);
+/* CPU time that the callee itself took. callback */
+void site_end(uint32_t call, uint64_t own_ns);
+/* Of the callees that site_find said at time_ns, the one whose sample this is; all of them, where it is not
+   known well enough how the site divides its time. drainer */
+uint64_t site_choose(uintptr_t instruction, uint64_t callees, uint64_t time_ns, uint64_t value);
 /* The code object dies. callback */
 void site_forget(uintptr_t code);
 /* Sites that found no room. any */

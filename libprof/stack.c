@@ -53,6 +53,7 @@ static void start_renew(struct thread *thread);
 static void sample_add(struct thread *thread, const struct record *record);
 static uint32_t put_frames(uint32_t node, const struct frame *frames, size_t depth,
 			   uint64_t time_ns, uint32_t *start);
+static uint32_t put_leaf(uint32_t node, const struct record *record);
 static struct placed frame_find(const struct frame *frame, uint64_t time_ns);
 static bool is_marker(const struct frame *frame);
 static struct placed callee_place(uint64_t callees);
@@ -174,6 +175,7 @@ static void sample_add(struct thread *thread, const struct record *record)
 		.value = record->value,
 	};
 	bool is_exit = is_marker(record->frames) && record->frames[0].code == FRAME_THREAD_EXIT;
+	bool has_leaf = record->depth > 1 && record->frames[0].instruction == FRAME_CALLEE;
 	uint32_t start = 0;
 
 	stacks.any |= !is_exit;
@@ -181,8 +183,10 @@ static void sample_add(struct thread *thread, const struct record *record)
 		sample.node = thread->start_node;
 	if (record->cut)
 		sample.node = recording_put_node(stacks.recording, 0, marker_find(FRAME_CUT).frame);
-	sample.node =
-		put_frames(sample.node, record->frames, record->depth, record->time_ns, &start);
+	sample.node = put_frames(sample.node, record->frames + has_leaf, record->depth - has_leaf,
+				 record->time_ns, &start);
+	if (has_leaf && sample.node)
+		sample.node = put_leaf(sample.node, record);
 	if (!sample.node) {
 		thread_lose(thread, LOSS_no_memory);
 		return;
@@ -209,6 +213,16 @@ static uint32_t put_frames(uint32_t node, const struct frame *frames, size_t dep
 			*start = node;
 	}
 	return node;
+}
+
+/* The C function at the leaf: of several that the site calls, the one whose turn it is. */
+static uint32_t put_leaf(uint32_t node, const struct record *record)
+{
+	uint64_t callees = site_choose(record->frames[1].instruction, record->frames[0].code,
+				       record->time_ns, record->value);
+	struct placed placed = callee_place(callees);
+
+	return placed.frame ? recording_put_node(stacks.recording, node, placed.frame) : 0;
 }
 
 static struct placed frame_find(const struct frame *frame, uint64_t time_ns)

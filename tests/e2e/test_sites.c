@@ -84,6 +84,81 @@ Test(sites, several_callees_are_named_together)
 	run_free(run);
 }
 
+/* Of the time that is divided, in windows that are many enough for a short run. */
+static double divided(struct run *run, const char *kind, const char *rate, const char *ours,
+		      const char *other)
+{
+	struct stacks *stacks;
+	uint64_t mine, all;
+
+	run_set(run, "MONPROF_COLLECT", "cpu,sites,calls");
+	run_set(run, "MONPROF_EXPORT", "collapsed");
+	run_set(run, "MONPROF_CPU_HZ", "250");
+	run_set(run, "MONPROF_CALLS_RATE", rate);
+	run_set(run, "MONPROF_CALLS_WINDOW", "1ms");
+	run_go(run, python_path(), run_program("sites.py"), kind, NULL);
+	run_check_exit(run, 0);
+	run_check_silent(run);
+	stacks = stacks_read(run, run_file(run, ".cpu.collapsed"));
+	mine = stacks_under(stacks, "either", ours);
+	all = mine + stacks_under(stacks, "either", other);
+	RUN_CHECK(run, all * 2 > stacks_with(stacks, "either"), "hardly anything is divided; %s",
+		  stacks_names(run, stacks));
+	stacks_free(stacks);
+	return 100.0 * (double)mine / (double)all;
+}
+
+static void check_divided(struct run *run, double percent, double wanted)
+{
+	RUN_CHECK(run, percent > wanted - 5 && percent < wanted + 5, "%.1f %%, wanted %.1f",
+		  percent, wanted);
+	run_free(run);
+}
+
+Test(sites, windows_tell_how_a_site_divides_its_time)
+{
+	struct run *run = run_new();
+
+	check_divided(run, divided(run, "by_data", "20%", "builtins.min", "builtins.max"), 30);
+}
+
+Test(sites, always_observed_too)
+{
+	struct run *run = run_new();
+
+	check_divided(run, divided(run, "by_data", "100%", "builtins.min", "builtins.max"), 30);
+}
+
+Test(sites, by_time_not_by_calls)
+{
+	struct run *run = run_new();
+	double percent = divided(run, "by_time", "20%", "builtins.sorted", "builtins.max");
+	double sorted = (double)said(run, "sorted"), max = (double)said(run, "max");
+
+	check_divided(run, percent, 100 * sorted / (sorted + max));
+}
+
+/* Windows that come every minute. */
+Test(sites, what_few_windows_tell_is_not_believed)
+{
+	struct run *run = run_new();
+	struct stacks *stacks;
+
+	run_set(run, "MONPROF_COLLECT", "cpu,sites,calls");
+	run_set(run, "MONPROF_EXPORT", "collapsed");
+	run_set(run, "MONPROF_CPU_HZ", "250");
+	run_set(run, "MONPROF_CALLS_RATE", "0.01%");
+	run_go(run, python_path(), run_program("sites.py"), "several", NULL);
+	stacks = stacks_read(run, run_file(run, ".cpu.collapsed"));
+	RUN_CHECK(run,
+		  stacks_under(stacks, "either", "math.cosh | lgamma") &&
+			  !stacks_under(stacks, "use_either", "math.cosh") &&
+			  !stacks_under(stacks, "use_either", "math.lgamma"),
+		  "%s", stacks_names(run, stacks));
+	stacks_free(stacks);
+	run_free(run);
+}
+
 /* Whatever is above `callee` is above `function`, and that is above `caller`, with nothing in between. */
 static void check_between(struct run *run, const struct stacks *stacks, const char *caller,
 			  const char *function, const char *callee)

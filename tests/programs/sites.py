@@ -17,6 +17,7 @@ BLOB = bytes(range(256)) * 400
 TEXT = json.dumps([{"a": i, "b": [1, 2, 3]} for i in range(2000)])
 PATTERN = re.compile(r"(a+)+b")
 NUMBERS = list(range(50000))
+SHORT = [1000] * 100  # as much work for min as for max
 used = {}
 
 
@@ -82,6 +83,31 @@ def teach():
 def several():
     teach()
     call("either", 0.8, use_either)
+
+
+def by_data():
+    """Like work by either, 30:70; one of them comes when the site has long told enough."""
+    for _ in range(50):
+        either(min, SHORT)
+    spent = time.thread_time() + 1.2
+    while time.thread_time() < spent:
+        for i in range(100):
+            either(min if i % 10 < 3 else max, SHORT)
+
+
+def by_time():
+    """One call of the one takes as long as many of the other."""
+    end = time.thread_time() + 1.2
+    used["sorted"] = used["max"] = 0
+    while time.thread_time() < end:
+        begun = time.thread_time()
+        for _ in range(5):
+            either(sorted, DATA[:1000])
+        between = time.thread_time()
+        for _ in range(100):
+            either(max, SHORT)
+        used["sorted"] += between - begun
+        used["max"] += time.thread_time() - between
 
 
 def key(number):

@@ -197,12 +197,19 @@ Test(calltree, open_calls_go_on_in_another_tree)
 
 	cr_assert_not_null(to);
 	calltree_pass(tree, now += 30, 0);
+	calltree_top(tree)->site = 3;
+	calltree_top(tree)->begun_ticks = 10;
 	calltree_move(to, tree, 77);
 	cr_expect_eq(from->depth, 0);
 	cr_expect_eq(from->nodes[a].calls + from->nodes[b].calls, 0, "they count where they end");
 	cr_expect_eq(from->nodes[b].self_ticks, 30);
 	tree = to;
 	cr_expect_eq(tree->depth, 2);
+	cr_expect_eq(calltree_top(tree)->site, 3);
+	cr_expect_eq(tree->steps[0].site, 0);
+	cr_expect_eq(tree->nodes[calltree_top(tree)->node].self_ticks -
+			     calltree_top(tree)->begun_ticks,
+		     20, "what passed before the move, too");
 	leave(40);
 	leave(5);
 	b = CALLTREE_FIRST + 1;

@@ -89,6 +89,21 @@ bool __wrap_heap_grow(void **blocks, size_t *capacity, size_t count, size_t size
 	return __real_heap_grow(blocks, capacity, count, size_bytes);
 }
 
+/* Whose turn it is: a callee, or all of them. */
+static uint64_t turn, asked_value;
+static uintptr_t asked_at;
+
+uint64_t __wrap_site_choose(uintptr_t instruction, uint64_t callees, uint64_t time_ns,
+			    uint64_t value);
+uint64_t __wrap_site_choose(uintptr_t instruction, uint64_t callees, uint64_t time_ns,
+			    uint64_t value)
+{
+	cr_assert_eq(time_ns, START_NS);
+	asked_at = instruction;
+	asked_value = value;
+	return turn ? turn : callees;
+}
+
 static void book_function(void *self, uint32_t id, const struct recording_function *function)
 {
 	(void)self;
@@ -279,6 +294,22 @@ Test(stack, one_of_several_c_functions_has_the_names_of_all)
 	CHECK("3 1 app.f0:4;builtins.abs | len:0", "3 2 app.f0:4;builtins.abs | len | sorted:0",
 	      "3 3 app.f0:4;builtins.abs | len | sorted | ...:0",
 	      "3 4 app.f0:4;call | numpy.cos | math.cos:0", "3 5 app.f0:4;[C] | math.cos:0");
+}
+
+Test(stack, a_leaf_is_the_callee_whose_turn_it_is)
+{
+	turn = 4;
+	add(1, false, FRAMES(CALLED(AND(4, 3)), AT(0, 4)));
+	cr_assert_eq(asked_at, 1004, "where f0 calls");
+	cr_assert_eq(asked_value, 1);
+	turn = 3;
+	add(2, false, FRAMES(CALLED(AND(4, 3)), AT(0, 4)));
+	/* Not so between two functions: whoever called back was not chosen by time. */
+	add(3, false, FRAMES(AT(1, 5), CALLED(AND(4, 3)), AT(0, 4)));
+	add(4, false, FRAMES(CALLED(AND(4, 3)), AT(0, 4), CALLED(AND(4, 3)), AT(0, 4)));
+	CHECK("3 1 app.f0:4;builtins.abs:0", "3 2 app.f0:4;builtins.len:0",
+	      "3 3 app.f0:4;builtins.abs | len:0;app.f1:5",
+	      "3 4 app.f0:4;builtins.abs | len:0;app.f0:4;builtins.len:0");
 }
 
 /* Threads are started by threading's code, which calls C functions when it is alone. */
