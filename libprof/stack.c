@@ -233,8 +233,9 @@ static struct placed frame_find(const struct frame *frame, uint64_t time_ns)
 	bool fresh;
 	uint32_t id;
 
+	/* Some of many, of which one called back: it need not be among those that have names. */
 	if (frame->instruction == FRAME_CALLEE)
-		return callee_place(frame->code);
+		return callee_place(frame->code & SITE_MORE ? 0 : frame->code);
 	if (is_marker(frame))
 		return marker_find((enum frame_marker)frame->code);
 	symbol = symbol_find(frame->code, time_ns);

@@ -206,6 +206,71 @@ Test(sites, constructors_and_class_methods)
 	run_free(run);
 }
 
+/* Functions and the C functions at the leaf in them. */
+static void check_names(struct run *run, const struct stacks *stacks, const char *const (*names)[2],
+			size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		RUN_CHECK(run, stacks_under(stacks, names[i][0], names[i][1]) >= 40 * MS,
+			  "no %s in %s; %s", names[i][1], names[i][0], stacks_names(run, stacks));
+}
+
+/* With the class in between, or without, where CPython itself enters __init__ (3.13+). */
+static void check_init(struct run *run, const struct stacks *stacks)
+{
+	for (size_t i = 0; i < stacks->count; i++) {
+		const struct stack *stack = &stacks->stacks[i];
+		size_t at = 0;
+
+		while (at < stack->depth && !stacks_is(stack->frames[at], "Made.__init__"))
+			at++;
+		if (at == stack->depth)
+			continue;
+		at -= at > 1 && stacks_is(stack->frames[at - 1], "__main__.Made");
+		RUN_CHECK(run, at > 1 && stacks_is(stack->frames[at - 1], "use_made"), "%s",
+			  stacks_names(run, stacks));
+	}
+}
+
+Test(sites, names_are_those_that_a_python_programmer_writes)
+{
+	static const char *const names[][2] = {
+		{ "use_made", "Made.__init__" },
+		{ "use_bound", "list.index" },
+		{ "Rows.sort", "list.sort" },
+		{ "Rows.pack", "tuple" },
+		{ "use_partial", "functools.partial" },
+		{ "use_called", "operator.itemgetter.__call__" },
+		{ "use_slot", "list.__add__" },
+		{ "use_starred", "builtins.max" },
+		{ "use_type", "type" },
+	};
+	struct run *run = run_kind("named");
+	struct stacks *stacks = stacks_read(run, run_check_good(run));
+
+	check_names(run, stacks, names, sizeof(names) / sizeof(names[0]));
+	check_init(run, stacks);
+	stacks_free(stacks);
+	run_free(run);
+}
+
+Test(sites, numpys_where_it_is)
+{
+	static const char *const names[][2] = {
+		{ "use_dot", "numpy.ndarray.dot" },
+		{ "use_module_dot", "numpy.dot" },
+		{ "use_ufunc", "numpy.add" },
+		{ "use_reduce_ufunc", "numpy.ufunc.reduce" },
+	};
+	struct run *run = run_kind("arrays");
+	struct stacks *stacks = stacks_read(run, run_check_good(run));
+
+	if (!strstr(run->out, "none"))
+		check_names(run, stacks, names, sizeof(names) / sizeof(names[0]));
+	stacks_free(stacks);
+	run_free(run);
+}
+
 Test(sites, threads_tell_and_are_told)
 {
 	struct run *run = run_kind("in_thread");

@@ -6,6 +6,7 @@ Each kind prints its CPU time by function, a line each: NAME milliseconds.
 import functools
 import json
 import math
+import operator
 import re
 import sys
 import threading
@@ -161,6 +162,92 @@ def use_constructors():
 
 def constructors():
     call("constructors", 0.6, use_constructors)
+
+
+class Rows(list):
+    @classmethod
+    def numbered(cls):
+        return cls.pack(range(20000))
+
+    @staticmethod
+    def pack(rows):
+        return tuple(rows)
+
+    def sort(self):
+        super().sort()
+
+
+def use_made():
+    for _ in range(100):
+        Made()
+
+
+def use_bound():
+    index = NUMBERS.index
+    index(40000)
+
+
+def use_super():
+    Rows(DATA).sort()
+
+
+def use_class_method():
+    Rows.numbered()
+
+
+def use_partial():
+    functools.partial(sorted, DATA)()
+
+
+def use_called():
+    operator.itemgetter(*NUMBERS[:2000])(NUMBERS)
+
+
+def use_slot():
+    NUMBERS.__add__(NUMBERS)
+
+
+def use_starred():
+    max(*NUMBERS[:5000])
+
+
+def use_type():
+    type("Typed", (Rows,), {})
+
+
+def named():
+    for work in (use_made, use_bound, use_super, use_class_method, use_partial, use_called, use_slot, use_starred,
+                 use_type):
+        call("named", 0.15, work)
+
+
+def use_dot():
+    VECTOR.dot(VECTOR)
+
+
+def use_module_dot():
+    numpy.dot(VECTOR, VECTOR)
+
+
+def use_ufunc():
+    numpy.add(VECTOR, VECTOR)
+
+
+def use_reduce_ufunc():
+    VECTOR.sum()
+
+
+def arrays():
+    """With numpy, where it is."""
+    global numpy, VECTOR
+    try:
+        import numpy
+    except ImportError:
+        print("none 1")
+        return
+    VECTOR = numpy.arange(20000.0)
+    for work in use_dot, use_module_dot, use_ufunc, use_reduce_ufunc:
+        call("arrays", 0.2, work)
 
 
 def in_thread():

@@ -291,9 +291,11 @@ Test(stack, one_of_several_c_functions_has_the_names_of_all)
 	add(3, false, FRAMES(CALLED(SITE_MORE + AND(AND(3, 4), 1)), AT(0, 4)));
 	add(4, false, FRAMES(CALLED(AND(AND(2, 5), 6)), AT(0, 4)));
 	add(5, false, FRAMES(CALLED(AND(2, 99)), AT(0, 4)));
+	add(6, false, FRAMES(AT(1, 5), CALLED(SITE_MORE + AND(AND(3, 4), 1)), AT(0, 4)));
 	CHECK("3 1 app.f0:4;builtins.abs | len:0", "3 2 app.f0:4;builtins.abs | len | sorted:0",
 	      "3 3 app.f0:4;builtins.abs | len | sorted | ...:0",
-	      "3 4 app.f0:4;call | numpy.cos | math.cos:0", "3 5 app.f0:4;[C] | math.cos:0");
+	      "3 4 app.f0:4;call | numpy.cos | math.cos:0", "3 5 app.f0:4;[C] | math.cos:0",
+	      "3 6 app.f0:4;[C]:0;app.f1:5");
 }
 
 Test(stack, a_leaf_is_the_callee_whose_turn_it_is)
