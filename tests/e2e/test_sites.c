@@ -32,33 +32,36 @@ static uint64_t said(struct run *run, const char *name)
 	return strtoull(line + strlen(name), NULL, 10) * MS;
 }
 
-/* Its share, in the samples' own time: the clocks of both differ a little. */
-static void check_share(struct run *run, const struct stacks *stacks, const char *name,
-			const char *function)
-{
-	uint64_t all = stacks_with(stacks, "shares"), ours = stacks_with(stacks, function);
-	uint64_t wanted = said(run, name);
-	uint64_t sum = said(run, "sorted") + said(run, "compress") + said(run, "loads") +
-		       said(run, "match") + said(run, "sort") + said(run, "sum");
-	double percent = 100.0 * (double)ours / (double)all;
-	double wanted_percent = 100.0 * (double)wanted / (double)sum;
-
-	RUN_CHECK(run, percent > wanted_percent - 5 && percent < wanted_percent + 5,
-		  "%s has %.1f %%, wanted %.1f; %s", function, percent, wanted_percent,
-		  stacks_names(run, stacks));
-}
-
+/* The share of each function in all of them, as samples have it and as the program says. */
 Test(sites, shares)
 {
+	static const char *const names[][3] = {
+		{ "sorted", "use_sorted", "builtins.sorted" },
+		{ "compress", "use_compress", "zlib.compress" },
+		{ "loads", "use_loads", "_json.Scanner.__call__" },
+		{ "match", "use_match", "re.Pattern.match" },
+		{ "sort", "use_sort", "list.sort" },
+		{ "sum", "use_sum", "builtins.sum" },
+		{ "dot", "use_dot", "numpy.dot" }, /* where numpy is */
+	};
 	struct run *run = run_kind("shares");
 	struct stacks *stacks = stacks_read(run, run_check_good(run));
+	size_t count = sizeof(names) / sizeof(names[0]) - !strstr(run->out, "dot ");
+	double all = 0, all_said = 0;
 
-	check_share(run, stacks, "sorted", "builtins.sorted");
-	check_share(run, stacks, "compress", "zlib.compress");
-	check_share(run, stacks, "loads", "_json.Scanner.__call__");
-	check_share(run, stacks, "match", "re.Pattern.match");
-	check_share(run, stacks, "sort", "list.sort");
-	check_share(run, stacks, "sum", "builtins.sum");
+	for (size_t i = 0; i < count; i++) {
+		all += (double)stacks_with(stacks, names[i][1]);
+		all_said += (double)said(run, names[i][0]);
+	}
+	for (size_t i = 0; i < count; i++) {
+		double ours = (double)stacks_under(stacks, names[i][1], names[i][2]);
+		double percent = 100 * ours / all;
+		double wanted = 100 * (double)said(run, names[i][0]) / all_said;
+
+		RUN_CHECK(run, percent > wanted - 2 && percent < wanted + 2,
+			  "%s has %.1f %%, wanted %.1f; %s", names[i][2], percent, wanted,
+			  stacks_names(run, stacks));
+	}
 	stacks_free(stacks);
 	run_free(run);
 }
@@ -211,7 +214,7 @@ static void check_names(struct run *run, const struct stacks *stacks, const char
 			size_t count)
 {
 	for (size_t i = 0; i < count; i++)
-		RUN_CHECK(run, stacks_under(stacks, names[i][0], names[i][1]) >= 40 * MS,
+		RUN_CHECK(run, stacks_under(stacks, names[i][0], names[i][1]) >= 20 * MS,
 			  "no %s in %s; %s", names[i][1], names[i][0], stacks_names(run, stacks));
 }
 
@@ -257,8 +260,7 @@ Test(sites, names_are_those_that_a_python_programmer_writes)
 Test(sites, numpys_where_it_is)
 {
 	static const char *const names[][2] = {
-		{ "use_dot", "numpy.ndarray.dot" },
-		{ "use_module_dot", "numpy.dot" },
+		{ "use_vector_dot", "numpy.ndarray.dot" },
 		{ "use_ufunc", "numpy.add" },
 		{ "use_reduce_ufunc", "numpy.ufunc.reduce" },
 	};
