@@ -10,6 +10,7 @@
  */
 #include "monitoring.h"
 
+#include "monitoring_cells.h"
 #include "monitoring_module.h"
 
 #include <stdatomic.h>
@@ -20,6 +21,8 @@ static bool take_any(struct monitoring_module *module, struct monitoring *tool, 
 static bool take(struct monitoring_module *module, struct monitoring *tool, long id);
 static bool put_callbacks(struct monitoring_module *module, struct monitoring *tool, long id);
 static bool is_there(struct monitoring_module *module, struct monitoring *tool, long id);
+static bool are_events_ours(struct monitoring_module *module, const struct monitoring *tool,
+			    long id);
 static void leave(struct monitoring_module *module, struct monitoring *tool, bool frees);
 static uint32_t take_callbacks(struct monitoring_module *module, struct monitoring *tool, long id);
 static bool swap_back(struct monitoring_module *module, struct monitoring *tool, long id,
@@ -50,11 +53,16 @@ bool monitoring_set(struct monitoring *tool, uint32_t events)
 	struct monitoring_module *module = monitoring_module_get();
 	int id = atomic_load_explicit(&tool->id, memory_order_relaxed);
 	/* CPython knows best whether it is a change. */
-	bool is_set = module && id >= 0 &&
+	bool is_set = module && id >= 0 && are_events_ours(module, tool, id) &&
 		      monitoring_module_set(module, id, bits_of(module, events));
 
-	if (is_set)
+	if (is_set) {
 		tool->events = events;
+	} else if (module && id >= 0) {
+		/* One of its callbacks may be under way: the objects stay. */
+		leave(module, tool, false);
+		atomic_store(&tool->id, -1);
+	}
 	py.PyErr_SetRaisedException(raised);
 	return is_set;
 }
@@ -72,6 +80,18 @@ bool monitoring_holds(struct monitoring *tool)
 	}
 	py.PyErr_SetRaisedException(raised);
 	return holds;
+}
+
+void monitoring_look(void)
+{
+	struct monitoring_module *module = monitoring_module_get();
+	struct monitoring *next;
+
+	for (struct monitoring *tool = module ? module->tools : NULL; tool; tool = next) {
+		next = tool->next;
+		if (atomic_load(&tool->id) >= 0 && !monitoring_holds(tool) && tool->lost)
+			tool->lost(tool);
+	}
 }
 
 void monitoring_release(struct monitoring *tool)
@@ -156,6 +176,7 @@ static bool take(struct monitoring_module *module, struct monitoring *tool, long
 		return false;
 	/* Before 3.14 the events of one that freed the id may still be on. */
 	if (monitoring_module_set(module, id, 0) && put_callbacks(module, tool, id)) {
+		tool->cells = monitoring_cells_find(module, tool, id);
 		atomic_store(&tool->id, (int)id);
 		return true;
 	}
@@ -181,12 +202,20 @@ static bool put_callbacks(struct monitoring_module *module, struct monitoring *t
 
 static bool is_there(struct monitoring_module *module, struct monitoring *tool, long id)
 {
-	bool are_ours = monitoring_module_holder(module, id) == tool->name_object;
+	bool is_ours = monitoring_module_holder(module, id) == tool->name_object &&
+		       are_events_ours(module, tool, id);
 
-	for (unsigned i = 0; are_ours && i < MONITORING_EVENTS; i++)
-		are_ours = !tool->callbacks[i] ||
-			   swap_back(module, tool, id, i, tool->callbacks[i]);
-	return are_ours;
+	if (is_ours && tool->cells)
+		return monitoring_cells_hold(module, tool, tool->cells);
+	for (unsigned i = 0; is_ours && i < MONITORING_EVENTS; i++)
+		is_ours = !tool->callbacks[i] || swap_back(module, tool, id, i, tool->callbacks[i]);
+	return is_ours;
+}
+
+static bool are_events_ours(struct monitoring_module *module, const struct monitoring *tool,
+			    long id)
+{
+	return monitoring_module_events(module, id) == bits_of(module, tool->events);
 }
 
 /* Take what is ours off the tool's id; `frees`: the id too. */

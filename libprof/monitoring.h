@@ -60,6 +60,7 @@ struct monitoring {
 	_Atomic int id; /* -1: none */
 	struct py_interpreter *interpreter;
 	struct py_object *callbacks[MONITORING_EVENTS], *name_object;
+	uintptr_t cells; /* where CPython has the callbacks; 0: not known */
 	uint32_t events; /* bits of enum monitoring_event that are on */
 	struct monitoring *next;
 };
@@ -88,12 +89,15 @@ static inline struct monitoring *monitoring_tool(struct py_object *self)
  * or why not. setup, callback
  */
 errmsg monitoring_claim(struct monitoring *tool);
-/* Have these events (bits 1 << enum monitoring_event) and no others; false: CPython refused (3.13+ allows
-   16.7 million changes in a lifetime), or the tool is lost. callback */
+/* Have these events (bits 1 << enum monitoring_event) and no others; false: the tool is lost, because CPython
+   refused (3.13+ allows 16.7 million changes in a lifetime), or because the program has changed them itself,
+   and they are left as they are. callback */
 bool monitoring_set(struct monitoring *tool, uint32_t events);
-/* Is the id still ours, with our callbacks on it? If it is not, it is left alone and the tool is lost.
-   About 3 us. callback */
+/* Is the id still ours, with our events and callbacks on it? If it is not, what is ours is taken off it and the
+   tool is lost. callback */
 bool monitoring_holds(struct monitoring *tool);
+/* The same for each tool of the calling thread's interpreter; `lost` tells. setup */
+void monitoring_look(void);
 /* Events off, callbacks off, the id free again. setup, callback */
 void monitoring_release(struct monitoring *tool);
 /* The calling thread's interpreter ends: forget its tools, call nothing. setup */

@@ -16,6 +16,7 @@
 #include "budget.h"
 #include "drain.h"
 #include "interpreters.h"
+#include "monitoring.h"
 #include "place.h"
 #include "python.h"
 #include "registry.h"
@@ -282,6 +283,7 @@ static void ending(void)
 {
 	if (!session_ours() || atomic_load(&session.state) != RUNNING)
 		return;
+	monitoring_look();
 	audit_link();
 	python_name_threads();
 	if (pyapi_version() < VERSION_3_13) {

@@ -55,8 +55,9 @@ static struct py_object none = { .references = 1 }, pending = { .references = 1 
 static struct py_object *raised, *every;
 static bool free_clears; /* 3.14 */
 static bool audit_refuses, set_refuses, type_is_missing;
+static bool has_decoys; /* below the callbacks there is something that looks the same */
 static long alive; /* references that the library holds */
-static unsigned asked_count, indexed, lost_count, seen[MONITORING_EVENTS];
+static unsigned asked_count, registered, indexed, lost_count, seen[MONITORING_EVENTS];
 static struct py_method_def *wrapper_method;
 static struct monitoring tool, second;
 
@@ -286,9 +287,12 @@ static struct py_object *model_register(long id, struct py_object *event,
 	struct py_object **place = &current->callbacks[id][bit_of(event->number)];
 	struct py_object *before = *place;
 
+	registered++;
 	if (audit_refuses)
 		return fail();
 	*place = hold(callback);
+	if (has_decoys && *place)
+		place[-BITS] = callback;
 	before = give(before);
 	if (before != &none)
 		let_go(before);

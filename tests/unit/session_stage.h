@@ -154,6 +154,11 @@ bool __wrap_frames_place_within(const struct frames_place *place)
 	return stage.is_forking;
 }
 
+void __wrap_monitoring_look(void)
+{
+	did("look");
+}
+
 errmsg __wrap_interpreters_meet(void)
 {
 	did("meet");

@@ -1,5 +1,14 @@
 #include "monitoring_stage.h"
 
+static bool reads_fail;
+
+bool __real_os_read(void *to, uintptr_t from, size_t n);
+bool __wrap_os_read(void *to, uintptr_t from, size_t n);
+bool __wrap_os_read(void *to, uintptr_t from, size_t n)
+{
+	return !reads_fail && __real_os_read(to, from, n);
+}
+
 TestSuite(monitoring, .init = set_up);
 
 /* ---- claimed, set, released ---- */
@@ -93,7 +102,8 @@ Test(monitoring, what_cpython_refuses_is_said)
 	set_refuses = true;
 	cr_assert_not(monitoring_set(&tool, 0));
 	cr_assert_null(raised);
-	cr_assert_eq(tool.events, BOTH);
+	cr_assert_eq(atomic_load(&tool.id), -1);
+	cr_assert(has_nothing_of_ours(2), "or events would go on for nothing");
 }
 
 Test(monitoring, events_that_nobody_switched_off_are_not_inherited)
@@ -238,6 +248,80 @@ Test(monitoring, a_callback_of_the_program_s_stays)
 	cr_assert(has_nothing_of_ours(2));
 	cr_assert_eq(current->events[2], START, "CALL was ours alone");
 	cr_assert_str_eq(holder(2), "monprof", "or the program's next set_events would fail");
+}
+
+/* Each audit hook hears of callbacks that are registered. */
+Test(monitoring, the_program_does_not_hear_us_look)
+{
+	monitoring_claim(&tool);
+	monitoring_set(&tool, BOTH);
+	registered = 0;
+	cr_assert(monitoring_holds(&tool));
+	monitoring_look();
+	cr_assert_eq(registered, 0);
+	program_registers(2, 1L << 13);
+	cr_assert_not(monitoring_holds(&tool));
+}
+
+Test(monitoring, callbacks_that_are_not_found_are_asked_for)
+{
+	reads_fail = true;
+	monitoring_claim(&tool);
+	cr_assert_eq(tool.cells, 0);
+	registered = 0;
+	cr_assert(monitoring_holds(&tool));
+	cr_assert_eq(registered, 3);
+	program_registers(2, CALL);
+	cr_assert_not(monitoring_holds(&tool));
+}
+
+Test(monitoring, what_only_looks_like_the_callbacks_is_not_taken_for_them)
+{
+	has_decoys = true;
+	monitoring_claim(&tool);
+	cr_assert_eq(tool.cells, (uintptr_t)current->callbacks[2]);
+}
+
+Test(monitoring, events_that_the_program_has_set_stay)
+{
+	monitoring_claim(&tool);
+	monitoring_set(&tool, BOTH);
+	program_registers(2, START);
+	drop_reference(model_set(2, START | 1));
+	cr_assert_not(monitoring_set(&tool, 0));
+	cr_assert_eq(current->events[2], START | 1);
+	cr_assert_eq(current->callbacks[2][17], &their_callback);
+	cr_assert(has_nothing_of_ours(2));
+	cr_assert_eq(atomic_load(&tool.id), -1);
+	monitoring_forget();
+	cr_assert_eq(alive, 0);
+}
+
+Test(monitoring, an_id_that_was_freed_in_between_is_left_clean)
+{
+	monitoring_claim(&tool);
+	monitoring_set(&tool, BOTH);
+	program_frees(2);
+	cr_assert_not(monitoring_set(&tool, 0));
+	cr_assert_str_eq(holder(2), "");
+	cr_assert_eq(current->events[2], 0);
+	cr_assert(has_nothing_of_ours(2));
+}
+
+Test(monitoring, a_look_at_all_tools_tells_those_that_are_lost)
+{
+	monitoring_look();
+	monitoring_claim(&tool);
+	monitoring_claim(&second);
+	monitoring_look();
+	cr_assert_eq(lost_count, 0);
+	program_frees(2);
+	monitoring_look();
+	cr_assert_eq(lost_count, 1);
+	cr_assert_eq(atomic_load(&tool.id), -1);
+	cr_assert(monitoring_holds(&second));
+	monitoring_look();
+	cr_assert_eq(lost_count, 1);
 }
 
 static void check_freed(void)

@@ -23,6 +23,7 @@ errmsg __wrap_frames_start(void);
 errmsg __wrap_frames_check(void);
 void __wrap_frames_place_take(struct frames_place *place);
 bool __wrap_frames_place_within(const struct frames_place *place);
+void __wrap_monitoring_look(void);
 errmsg __wrap_interpreters_meet(void);
 bool __wrap_interpreters_forget(void);
 void __wrap_interpreters_after_fork(void);
@@ -240,11 +241,11 @@ Test(session, only_3_12_has_states_that_go_before_their_threads)
 {
 	start();
 	stage.ending();
-	cr_expect_str_eq(done(), "link names");
+	cr_expect_str_eq(done(), "look link names");
 	cr_expect_eq(record_gate.finalizing_tid, 0);
 	stage.version = PY_3_12;
 	stage.ending();
-	cr_expect_str_eq(done(), "link names quiet");
+	cr_expect_str_eq(done(), "look link names quiet");
 	cr_expect_eq(record_gate.finalizing_tid, (uint32_t)os_gettid());
 	session_finish();
 	done();

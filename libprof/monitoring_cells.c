@@ -1,0 +1,115 @@
+/*
+ * monitoring_cells.c - PyInterpreterState.monitoring_callables, found by what we have just put there.
+ *
+ *   interpreter ... | tool 0: event 0, 1, ... | tool 1 ... |        an object or NULL each
+ *                            ^ cells of tool 1; an event's by its number
+ *
+ * Where that is in an interpreter is different in each version, so its memory is searched, with fault-tolerant
+ * reads, and what is found must follow when a callback is taken away and put back.
+ */
+#include "monitoring_cells.h"
+
+#include "os.h"
+
+#include <string.h>
+
+#define PAGE_BYTES 4096
+#define PAGES_MOST 256 /* an interpreter has 100 to 400 KB */
+
+static bool match(const struct monitoring_module *module, const struct monitoring *tool,
+		  uintptr_t cells);
+static uintptr_t cell_of(const struct monitoring_module *module, uintptr_t cells, unsigned event);
+static uintptr_t cell_read(uintptr_t cell);
+static bool follows(struct monitoring_module *module, const struct monitoring *tool, long id,
+		    uintptr_t cells);
+static bool swap(struct monitoring_module *module, long id, unsigned event,
+		 struct py_object *callback);
+static unsigned first_event(const struct monitoring *tool);
+
+uintptr_t monitoring_cells_find(struct monitoring_module *module, const struct monitoring *tool,
+				long id)
+{
+	uintptr_t page = (uintptr_t)py.PyInterpreterState_Get() & ~(uintptr_t)(PAGE_BYTES - 1);
+	uintptr_t words[PAGE_BYTES / sizeof(uintptr_t)], cells;
+	unsigned first = first_event(tool);
+	uintptr_t wanted = (uintptr_t)tool->callbacks[first];
+
+	for (unsigned i = 0; i < PAGES_MOST && os_read(words, page, sizeof(words)); i++) {
+		for (unsigned at = 0; at < PROF_COUNT(words); at++) {
+			cells = page + at * sizeof(*words) - cell_of(module, 0, first);
+			if (words[at] == wanted && match(module, tool, cells) &&
+			    follows(module, tool, id, cells))
+				return cells;
+		}
+		page += PAGE_BYTES;
+	}
+	return 0;
+}
+
+bool monitoring_cells_hold(const struct monitoring_module *module, const struct monitoring *tool,
+			   uintptr_t cells)
+{
+	bool are_there = true;
+
+	for (unsigned i = 0; are_there && i < MONITORING_EVENTS; i++)
+		are_there = !tool->callbacks[i] ||
+			    memcmp((const void *)cell_of(module, cells, i), &tool->callbacks[i],
+				   sizeof(tool->callbacks[i])) == 0;
+	return are_there;
+}
+
+/* The same, where there may be no memory at all. */
+static bool match(const struct monitoring_module *module, const struct monitoring *tool,
+		  uintptr_t cells)
+{
+	bool do_match = true;
+
+	for (unsigned i = 0; do_match && i < MONITORING_EVENTS; i++)
+		do_match = !tool->callbacks[i] ||
+			   cell_read(cell_of(module, cells, i)) == (uintptr_t)tool->callbacks[i];
+	return do_match;
+}
+
+static uintptr_t cell_of(const struct monitoring_module *module, uintptr_t cells, unsigned event)
+{
+	return cells + (unsigned)__builtin_ctz(module->bits[event]) * sizeof(uintptr_t);
+}
+
+static uintptr_t cell_read(uintptr_t cell)
+{
+	uintptr_t word;
+
+	return os_read(&word, cell, sizeof(word)) ? word : 0;
+}
+
+/* What is there goes with the tool's callback, and comes back. */
+static bool follows(struct monitoring_module *module, const struct monitoring *tool, long id,
+		    uintptr_t cells)
+{
+	unsigned event = first_event(tool);
+	uintptr_t cell = cell_of(module, cells, event), empty = 1;
+
+	if (swap(module, id, event, py._Py_NoneStruct))
+		empty = cell_read(cell);
+	return swap(module, id, event, tool->callbacks[event]) && empty == 0 &&
+	       cell_read(cell) == (uintptr_t)tool->callbacks[event];
+}
+
+static bool swap(struct monitoring_module *module, long id, unsigned event,
+		 struct py_object *callback)
+{
+	struct py_object *before = monitoring_module_swap(module, id, event, callback);
+
+	if (before)
+		py.Py_DecRef(before);
+	return before != NULL;
+}
+
+static unsigned first_event(const struct monitoring *tool)
+{
+	unsigned event = 0;
+
+	while (event < MONITORING_EVENTS - 1 && !tool->callbacks[event])
+		event++;
+	return event;
+}
