@@ -15,10 +15,12 @@
    costs more than this share of the program's CPU time. */
 #define OWN_SHARE 20
 #define OWN_LEAST_NS UINT64_C(200000000)
+#define LOOK_NS UINT64_C(1000000000) /* is the tool id still ours? */
 
 static errmsg sites_start(void);
 static void sites_pass(uint64_t time_ns);
 static bool sites_wants_burst(void);
+static bool is_too_dear(void);
 static void sites_burst(void);
 static void sites_flush(uint64_t time_ns, collector_note *note);
 static uint64_t sites_cost_ns(void);
@@ -44,6 +46,8 @@ static struct {
 	_Atomic bool is_stopped;
 	_Atomic bool is_lost; /* the tool id went */
 	_Atomic bool is_dear; /* it has cost too much */
+	_Atomic bool is_to_look; /* after the tool id */
+	uint64_t next_look_ns; /* the drainer's */
 	bool has_said; /* that it is lost */
 } sites;
 
@@ -110,7 +114,10 @@ static bool tell(struct py_object *code, struct py_object *callable, struct py_o
 /* What is learnt stays. */
 static void sites_pass(uint64_t time_ns)
 {
-	(void)time_ns;
+	if (time_ns >= sites.next_look_ns) {
+		sites.next_look_ns = time_ns + LOOK_NS;
+		atomic_store(&sites.is_to_look, true);
+	}
 	if (atomic_load(&sites.is_lost) && !sites.has_said) {
 		log_line("sites: the program took sys.monitoring's tool id: "
 			 "no more C functions get their names");
@@ -120,18 +127,29 @@ static void sites_pass(uint64_t time_ns)
 
 static bool sites_wants_burst(void)
 {
+	return !atomic_load(&sites.is_lost) && !atomic_load(&sites.is_dear) &&
+	       (atomic_load(&sites.is_to_look) || is_too_dear());
+}
+
+static bool is_too_dear(void)
+{
 	uint64_t own_ns = sites_cost_ns();
 
-	return own_ns > OWN_LEAST_NS && !atomic_load(&sites.is_dear) &&
-	       own_ns > os_process_cpu_ns() / OWN_SHARE;
+	return own_ns > OWN_LEAST_NS && own_ns > os_process_cpu_ns() / OWN_SHARE;
 }
 
 static void sites_burst(void)
 {
-	if (!sites_wants_burst() || atomic_load(&sites.is_lost))
+	if (!sites_wants_burst())
 		return;
-	atomic_store(&sites.is_dear, true);
-	monitoring_set(&sites.tool, 0);
+	if (atomic_exchange(&sites.is_to_look, false) && !monitoring_holds(&sites.tool))
+		atomic_store(&sites.is_lost, true);
+	if (atomic_load(&sites.is_lost) || !is_too_dear())
+		return;
+	if (monitoring_set(&sites.tool, 0))
+		atomic_store(&sites.is_dear, true);
+	else
+		atomic_store(&sites.is_lost, true);
 }
 
 static void sites_flush(uint64_t time_ns, collector_note *note)

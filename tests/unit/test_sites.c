@@ -17,9 +17,9 @@ extern const struct collector_hooks sites_collector;
 
 static struct monitoring *tool;
 static errmsg claim_fails, callees_fail;
-static bool set_fails, no_frame;
+static bool set_fails, id_is_gone, no_frame;
 static uint32_t events_on = 77;
-static unsigned sets, releases, lines;
+static unsigned sets, looks, releases, lines;
 static uint64_t now_ns, cpu_ns, key = 5, event_ns;
 static uint32_t id = 3;
 static uintptr_t at_code = CODE;
@@ -41,6 +41,14 @@ bool __wrap_monitoring_set(struct monitoring *set, uint32_t wanted)
 	events_on = wanted;
 	sets++;
 	return !set_fails;
+}
+
+bool __wrap_monitoring_holds(struct monitoring *held);
+bool __wrap_monitoring_holds(struct monitoring *held)
+{
+	cr_assert_eq(held, tool);
+	looks++;
+	return !id_is_gone;
 }
 
 void __wrap_monitoring_release(struct monitoring *released);
@@ -239,6 +247,39 @@ Test(sites, other_collectors_bursts_are_nothing)
 	sets = 0;
 	sites_collector.burst();
 	cr_assert_eq(sets, 0);
+}
+
+Test(sites, once_a_second_it_looks_after_its_id)
+{
+	const uint64_t second_ns = 1000000000;
+
+	sites_collector.pass(5 * second_ns);
+	cr_assert(sites_collector.wants_burst());
+	sites_collector.burst();
+	cr_assert_eq(looks, 1);
+	sites_collector.pass(6 * second_ns - 1);
+	cr_assert_not(sites_collector.wants_burst());
+	sites_collector.burst();
+	cr_assert_eq(looks, 1);
+	sites_collector.pass(6 * second_ns);
+	id_is_gone = true;
+	sites_collector.burst();
+	cr_assert_eq(looks, 2);
+	sites_collector.pass(9 * second_ns);
+	cr_assert_eq(lines, 1);
+	cr_assert_not(sites_collector.wants_burst(), "it is gone for good");
+}
+
+Test(sites, an_id_that_is_gone_when_it_costs_too_much_is_lost)
+{
+	event_ns = 100000;
+	for (unsigned i = 0; i < 3000; i++)
+		call();
+	set_fails = true;
+	cr_assert(sites_collector.wants_burst());
+	sites_collector.burst();
+	sites_collector.flush(0, take_note);
+	cr_assert_str_eq(state, "lost its tool id");
 }
 
 Test(sites, a_lost_id_is_one_line)
