@@ -8,6 +8,7 @@
  * Each interposed call first tests whose process it is, and passes straight through where there is no
  * session, and in a vfork child, which shares our memory. The calls about signals are signals'.
  */
+#include "log.h"
 #include "real.h"
 #include "session.h"
 
@@ -26,6 +27,12 @@ static struct {
 	_Atomic bool is_listening; /* a CPython has been found */
 } preload;
 
+/* One address in a process: that of the copy of this library which was loaded first. */
+PROF_EXPORT extern const char monprof_first;
+const char monprof_first = 1;
+extern const char preload_own __attribute__((alias("monprof_first"), visibility("hidden")));
+
+static void listen_to(void *python);
 static void look_again(void);
 static int find_python(struct dl_phdr_info *info, size_t size_bytes, void *handle);
 static void *thread_main(void *reserved);
@@ -40,7 +47,17 @@ __attribute__((constructor)) static void preload_begin(void)
 	if (preload.is_set_user_id || !dlsym(RTLD_DEFAULT, "PySys_AddAuditHook"))
 		return;
 	atomic_store(&preload.is_listening, true);
-	session_listen(RTLD_DEFAULT);
+	listen_to(RTLD_DEFAULT);
+}
+
+/* Two would fight over the signal, the tool ids and the names of files. */
+static void listen_to(void *python)
+{
+	if (&monprof_first == &preload_own)
+		session_listen(python);
+	else
+		log_line(
+			"another copy of this library was loaded before this one, which does nothing");
 }
 
 __attribute__((destructor)) static void preload_end(void)
@@ -101,7 +118,7 @@ static void look_again(void)
 	if (!handle || !dlsym(handle, "PySys_AddAuditHook") ||
 	    atomic_exchange(&preload.is_listening, true))
 		return;
-	session_listen(handle);
+	listen_to(handle);
 }
 
 static int find_python(struct dl_phdr_info *info, size_t size_bytes, void *handle)
