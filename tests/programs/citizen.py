@@ -1,8 +1,10 @@
-"""Programs that use what a call profiler uses, each as if alone: citizen.py KIND. What is printed is the same
-with a profiler and without."""
+"""Programs that use what a call profiler uses, each as if alone: citizen.py KIND [ARGUMENT]. What is printed is
+the same with a profiler and without."""
 
 import cProfile
+import ctypes
 import io
+import os
 import pstats
 import sys
 import threading
@@ -41,27 +43,81 @@ def run_cprofile():
     work(500)
 
 
-def run_frees():
-    if monitoring.get_tool(2) is not None:
-        monitoring.free_tool_id(2)
-    end = time.monotonic() + 1.5
+def run_tracing():
+    """What cProfile is from 3.15 on."""
+    from profiling import tracing
+
+    profile = tracing.Profile()
+    profile.enable()
+    print("during", monitoring.get_tool(2))
+    work(500)
+    deep(20)
+    profile.disable()
+    stats = {name: row[:2] for (_, _, name), row in pstats.Stats(profile).stats.items()}
+    print(stats["leaf"], stats["work"], stats["deep"])
+    work(500)
+
+
+def keep_at_work(seconds):
+    end = time.monotonic() + seconds
     while time.monotonic() < end:
         work(500)
-    print(monitoring.get_tool(2))
 
 
-def run_callbacks():
+def run_frees(tool):
+    tool = int(tool)
+    if monitoring.get_tool(tool) is not None:
+        monitoring.free_tool_id(tool)
+    # Long enough for who looks once a second.
+    for _ in range(150):
+        time.sleep(0.01)
+    print(monitoring.get_tool(tool), monitoring.get_events(tool))
+
+
+def run_clears(tool):
+    tool = int(tool)
+    if monitoring.get_tool(tool) is not None:
+        monitoring.clear_tool_id(tool)
+    work(500)
+    print(monitoring.get_events(tool))
+
+
+def run_callbacks(tool):
     """Its own callback on the id that is not its own."""
+    tool = int(tool)
     seen = []
 
-    if monitoring.get_tool(2) is None:
-        monitoring.use_tool_id(2, "theirs")
-    monitoring.register_callback(2, events.PY_START, lambda code, offset: seen.append(code.co_name))
-    monitoring.set_events(2, events.PY_START)
-    work(10)
-    monitoring.set_events(2, 0)
-    print(seen.count("leaf"), seen.count("work"))
-    work(500)
+    if monitoring.get_tool(tool) is None:
+        monitoring.use_tool_id(tool, "theirs")
+    monitoring.register_callback(
+        tool, events.PY_START, lambda code, offset: seen.append(code.co_name)
+    )
+    monitoring.register_callback(
+        tool, events.CALL, lambda code, offset, callee, first: seen.append(callee)
+    )
+    monitoring.set_events(tool, events.PY_START | events.CALL)
+    for _ in range(100):
+        work(100)
+    monitoring.set_events(tool, 0)
+    print(seen.count("leaf"), seen.count("work"), seen.count(leaf), seen.count(sorted))
+    keep_at_work(0.05)
+    print(seen.count("leaf"), seen.count("work"), seen.count(leaf), seen.count(sorted))
+
+
+def run_audit():
+    """Hears of what is done with callbacks, and does not like it."""
+    seen = []
+
+    def hook(event, arguments):
+        if event.startswith("sys.monitoring"):
+            seen.append(arguments)
+            raise PermissionError(event)
+
+    sys.addaudithook(hook)
+    for _ in range(120):
+        time.sleep(0.01)
+    work(100)
+    print(seen)
 
 
 def run_setprofile():
@@ -121,6 +177,79 @@ def run_coverage():
     print(*sorted(row for row in lines if row[0] in ("branches", "work")))
 
 
+def start_lines(tool, lines):
+    """As coverage.py: the lines of each code object that is met, from its first start on."""
+
+    def on_start(code, offset):
+        if code.co_filename == __file__:
+            monitoring.set_local_events(tool, code, events.PY_RETURN | events.LINE)
+        return monitoring.DISABLE
+
+    def on_line(code, line):
+        lines.add((code.co_name, line - code.co_firstlineno))
+        return monitoring.DISABLE
+
+    def on_return(code, offset, value):
+        lines.add((code.co_name, -1))
+        return monitoring.DISABLE
+
+    monitoring.use_tool_id(tool, "coverage")
+    monitoring.register_callback(tool, events.PY_START, on_start)
+    monitoring.register_callback(tool, events.LINE, on_line)
+    monitoring.register_callback(tool, events.PY_RETURN, on_return)
+    monitoring.set_events(tool, events.PY_START)
+    monitoring.restart_events()
+
+
+def stop_lines(tool):
+    monitoring.set_events(tool, 0)
+    for event in (events.PY_START, events.LINE, events.PY_RETURN):
+        monitoring.register_callback(tool, event, None)
+    monitoring.free_tool_id(tool)
+    monitoring.restart_events()
+
+
+def measure_lines(tool):
+    lines = set()
+    start_lines(tool, lines)
+    thread = threading.Thread(target=work, args=(100,))
+    thread.start()
+    for value in range(5):
+        branches(value)
+        keep_at_work(0.02)
+        deep(30)
+    thread.join()
+    stop_lines(tool)
+    return sorted(row for row in lines if row[0] in ("branches", "work", "leaf", "deep"))
+
+
+def run_sysmon():
+    for _ in range(3):
+        print(*measure_lines(1))
+
+
+def run_sysmon_within():
+    """Measures what measures; the inner one wants an id that a profiler may have."""
+    lines = set()
+    start_lines(1, lines)
+    print(*measure_lines(4))
+    print(*measure_lines(2))
+    stop_lines(1)
+    print(*sorted(lines))
+
+
+def run_evaluator(path):
+    """A frame evaluator of its own, PEP 523, as torch has one."""
+    evaluator = ctypes.PyDLL(path)
+    evaluator.evaluator_put()
+    keep_at_work(0.1)
+    before = evaluator.evaluator_count()
+    print(work(100), deep(50))
+    print(evaluator.evaluator_count() - before)
+    evaluator.evaluator_take()
+    work(100)
+
+
 def run_restarts():
     ends = threading.Event()
 
@@ -140,11 +269,8 @@ def run_restarts():
 
 def run_all_ids():
     for tool in range(6):
-        if tool != 2 and monitoring.get_tool(tool) is None:
-            monitoring.use_tool_id(tool, "theirs")
-    work(100)
-    monitoring.use_tool_id(2, "theirs")
-    work(100)
+        monitoring.use_tool_id(tool, "theirs")
+        work(100)
     print(*(monitoring.get_tool(tool) for tool in range(6)))
 
 
@@ -160,6 +286,8 @@ def linger():
 
 
 if __name__ == "__main__":
-    globals()["run_" + sys.argv[1]]()
+    globals()["run_" + sys.argv[1]](*sys.argv[2:])
     linger()
+    if "perf" in sys._xoptions:
+        os.unlink(f"/tmp/perf-{os.getpid()}.map")
     sys.exit(3)
