@@ -10,7 +10,8 @@
  * where the test did not choose what is measured.  run_free removes the directory; a test that fails never
  * gets there, and its message names it.
  *
- * TEST_PYTHON, LIBMONPROF, MONPROF_CLI and PPROF name what is tested; all are absolute.
+ * TEST_PYTHON, LIBMONPROF, MONPROF_CLI and PPROF name what is tested; all are absolute.  TEST_STRESS: how many
+ * seconds a stress lasts, 5.
  */
 #ifndef RUN_H
 #define RUN_H

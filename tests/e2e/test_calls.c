@@ -324,10 +324,15 @@ Test(calls_windows, idle)
 /* As often on and off as can be, among threads: nothing breaks. How threads share time is not what is asked. */
 Test(calls_windows, stress, .timeout = 300)
 {
+	const char *given = getenv("TEST_STRESS");
+	const char *seconds = given && *given ? given : "5";
 	struct run *run = run_calls("50%");
 	struct stacks *stacks;
 
+	run->limit_s += (unsigned)atoi(seconds);
+	run_set(run, "MONPROF_COLLECT", "cpu,sites,calls");
 	run_set(run, "MONPROF_CALLS_WINDOW", "100us");
+	run_set(run, "STRESS_SECONDS", seconds);
 	run_go(run, python_path(), run_program("counts.py"), "stress", NULL);
 	run_check_exit(run, 0);
 	run_check_silent(run);

@@ -526,7 +526,8 @@ def stress(seconds, rounds):
 
 def run_stress():
     rounds = []
-    threads = [threading.Thread(target=stress, args=(5, rounds)) for _ in range(4)]
+    seconds = float(os.environ["STRESS_SECONDS"])
+    threads = [threading.Thread(target=stress, args=(seconds, rounds)) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
