@@ -64,7 +64,7 @@ def keep_at_work(seconds):
         work(500)
 
 
-def run_frees(tool):
+def run_frees(tool="2"):
     tool = int(tool)
     if monitoring.get_tool(tool) is not None:
         monitoring.free_tool_id(tool)
