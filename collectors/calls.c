@@ -42,13 +42,11 @@ static errmsg calls_start(void);
 static void calls_drainer_begin(bool own_descriptors);
 static void calls_drainer_end(void);
 static void calls_thread_begin(struct thread *thread);
-static void calls_thread_gone(struct thread *thread);
 static void calls_pass(uint64_t time_ns);
 static uint64_t calls_due_ns(void);
 static uint64_t calls_holds_ns(void);
-static bool calls_wants_burst(void);
-static void calls_burst_asked(void);
-static void calls_burst(void);
+static bool calls_wants_burst(unsigned interpreter);
+static void calls_burst_asked(unsigned interpreter);
 static void calls_flush(uint64_t time_ns, collector_note *note);
 static uint64_t calls_cost_ns(void);
 static bool calls_rate(double factor);
@@ -69,6 +67,8 @@ const struct collector_hooks calls_collector = {
 	.write = calls_write,
 	.due_ns = calls_due_ns,
 	.holds_ns = calls_holds_ns,
+	.interpreter_begin = calls_interpreter_begin,
+	.interpreter_end = calls_interpreter_end,
 	.wants_burst = calls_wants_burst,
 	.burst_asked = calls_burst_asked,
 	.burst = calls_burst,
@@ -84,19 +84,25 @@ const struct collector_hooks calls_collector = {
 static enum calls_mode wanted_mode(uint64_t kinds);
 static uint32_t wanted_events(uint64_t kinds);
 static bool trees_begin(void);
-static void tool_lost(struct monitoring *tool);
 static void plan_begin(void);
 static void window_ask(uint64_t time_ns);
-static void window_watch(uint32_t state);
+static void interpreter_ask(struct calls_interpreter *one, uint64_t time_ns);
+static bool has_tool(const struct calls_interpreter *one);
+static bool is_free(const struct calls_interpreter *one);
+static void window_watch(void);
+static uint64_t window_end_ticks(const struct calls_interpreter *one);
+static void losses_say(void);
 static double gap_mean_ns(uint64_t rate_ppm);
 static double exponential(void);
 static uint64_t gap_least_ns(void);
 static void trees_stock(void);
+static void flushed(void);
 
 /* ---- start ---- */
 
 static errmsg calls_start(void)
 {
+	struct calls_interpreter *main = &calls.interpreters[CALLS_MAIN];
 	uint64_t kinds = option_number(OPTION_CALLS_EVENTS);
 	enum calls_mode mode = wanted_mode(kinds);
 	errmsg error;
@@ -106,28 +112,21 @@ static errmsg calls_start(void)
 	calls_plan.wanted_ppm = mode == CALLS_WINDOWS ? option_number(OPTION_CALLS_RATE) : PPM;
 	calls_plan.window_ns = option_number(OPTION_CALLS_WINDOW);
 	ticks_start();
-	calls.tool = (struct monitoring){
-		.name = "monprof",
-		.wanted = { 2, 4, 3, 5, -1, -1 }, /* PROFILER_ID first */
-		.lost = tool_lost,
-	};
-	if (mode == CALLS_PERIOD)
-		calls_period_set(&calls.tool);
-	else
-		calls_events_set(&calls.tool);
 	error = callee_start();
 	if (error)
 		log_line("%s", error);
 	/* Before costs are measured: telling is one of them. */
 	calls.has_sites = !error && option_number(OPTION_COLLECT) >> COLLECTOR_sites & 1;
-	error = monitoring_claim(&calls.tool);
-	if (error)
-		return error;
 	calls.mode = mode;
+	error = calls_claim(main);
+	if (error) {
+		calls.mode = CALLS_OFF;
+		return error;
+	}
 	calls.events = wanted_events(kinds);
 	if (mode != CALLS_PERIOD && !trees_begin())
 		return "no memory";
-	calls_events_calibrate();
+	calls_events_calibrate(main);
 	if (calls.has_sites && kinds & 2 && mode != CALLS_PERIOD)
 		site_mix_start(calls.mode == CALLS_ALWAYS);
 	plan_begin();
@@ -163,14 +162,7 @@ static bool trees_begin(void)
 {
 	for (unsigned i = 0; i < TREES_SPARE_ALWAYS && calls_tree_add(); i++)
 		;
-	calls.probe = os_pages_map(sizeof(*calls.probe));
 	return atomic_load(&calls.tree_count) > 0;
-}
-
-static void tool_lost(struct monitoring *tool)
-{
-	(void)tool;
-	atomic_store(&calls.is_lost, true);
 }
 
 /* From here on, in this process. */
@@ -178,7 +170,9 @@ static void plan_begin(void)
 {
 	calls_plan.random = os_random() | 1;
 	calls_plan.start_ns = calls_plan.last_end_ns = os_monotonic_ns();
-	calls_plan.planned_ns = calls_plan.cost_ns = calls_plan.windows = calls_plan.lost = 0;
+	calls_plan.planned_ns = calls_plan.cost_ns = calls_plan.paused_ns = 0;
+	calls_plan.windows = calls_plan.lost = 0;
+	calls_plan.is_asked = calls_plan.is_closed = false;
 	calls_plan.planned_weight_ns = 0;
 	for (unsigned of = 0; of < CALLTREE_EVENTS; of++)
 		calls_plan.events[of] = 0;
@@ -192,16 +186,9 @@ static void plan_begin(void)
 	if (calls_plan.rate_ppm * NS_PER_S / PPM / calls_plan.window_ns > WINDOWS_PER_S_MOST)
 		calls_plan.window_ns = calls_plan.rate_ppm * NS_PER_S / PPM / WINDOWS_PER_S_MOST;
 	calls_next(calls_plan.start_ns);
-	calls.begun_ns = calls_plan.start_ns;
-	calls.begun_ticks = ticks_now();
-	calls.events_left = calls.end_ticks = CALLS_NEVER;
-	atomic_fetch_add(&calls.window, 1);
 	calls_period_begin(option_number(OPTION_CALLS_PERIOD));
-	if (calls.mode != CALLS_WINDOWS) {
-		atomic_store(&calls.state, CALLS_OPEN);
-		if (!monitoring_set(&calls.tool, calls.events))
-			atomic_store(&calls.is_lost, true);
-	}
+	if (calls.mode != CALLS_WINDOWS)
+		calls_observe(&calls.interpreters[CALLS_MAIN]);
 }
 
 /* What was observed and not yet written is the parent's. */
@@ -212,13 +199,16 @@ static void calls_after_fork(void)
 	if (calls.mode == CALLS_OFF)
 		return;
 	monitoring_after_fork();
-	monitoring_set(&calls.tool, 0);
-	atomic_store(&calls.state, CALLS_NONE);
+	monitoring_set(&calls.interpreters[CALLS_MAIN].tool, 0);
+	for (unsigned i = 0; i < CALLS_INTERPRETERS; i++) {
+		if (i != CALLS_MAIN)
+			atomic_store(&calls.interpreters[i].is_known, false);
+		atomic_store(&calls.interpreters[i].state, CALLS_NONE);
+	}
 	atomic_store(&calls.drainer, 0);
 	atomic_store(&calls.drainer_earlier_ns, 0);
 	for (uint32_t i = 0; i < count; i++) {
-		calltree_clear(calls_tree_at(i));
-		atomic_store(&calls_tree_at(i)->state, CALLS_TREE_FREE);
+		calls_tree_give(calls_tree_at(i));
 	}
 	callee_after_fork();
 	plan_begin();
@@ -228,7 +218,7 @@ static void calls_thread_begin(struct thread *thread)
 {
 	struct calls_thread *own = thread_own(thread, COLLECTOR_calls);
 
-	own->tree = NULL;
+	*own = (struct calls_thread){ 0 };
 }
 
 /* ---- windows, in the drainer ---- */
@@ -247,19 +237,9 @@ static void calls_drainer_end(void)
 
 static void calls_pass(uint64_t time_ns)
 {
-	uint32_t state = atomic_load_explicit(&calls.state, memory_order_acquire);
-
-	calls_plan.is_late = false;
-	if (calls.mode == CALLS_OFF)
-		return;
-	if (atomic_load(&calls.is_lost)) {
-		if (!calls_plan.has_said)
-			log_line("calls: the program took sys.monitoring's tool id: "
-				 "calls are no longer counted");
-		calls_plan.has_said = true;
-		return;
-	}
-	if (atomic_load(&calls.is_stopped))
+	if (calls.mode != CALLS_OFF)
+		losses_say();
+	if (calls.mode == CALLS_OFF || atomic_load(&calls.is_stopped))
 		return;
 	if (calls.mode != CALLS_PERIOD)
 		trees_stock();
@@ -268,41 +248,118 @@ static void calls_pass(uint64_t time_ns)
 		calls_plan.next_ns = time_ns + CHECK_NS;
 	if (calls.mode != CALLS_WINDOWS)
 		return;
-	if (state == CALLS_NONE && time_ns >= calls_plan.next_ns)
+	if (calls_plan.is_asked)
+		window_watch();
+	else if (time_ns >= calls_plan.next_ns)
 		window_ask(time_ns);
-	else if (state == CALLS_ASKED || state == CALLS_OPEN)
-		window_watch(state);
 }
 
-/* Nobody has closed it yet: perhaps nobody runs. What is used from now on is not the window's. */
-static void window_watch(uint32_t state)
+/* Once each. */
+static void losses_say(void)
 {
-	uint64_t now = ticks_now();
-	uint64_t end_ticks = state == CALLS_OPEN ? calls.end_ticks :
-						   calls.begun_ticks + calls.planned_ticks;
+	for (unsigned i = 0; i < CALLS_INTERPRETERS; i++) {
+		bool *has_said = i == CALLS_MAIN ? &calls_plan.has_said :
+						   &calls_plan.has_said_other;
 
-	if (now >= end_ticks && !calls_plan.end_seen_ticks) {
-		calls_plan.end_cpu_ns = calls_cpu_ns();
-		calls_plan.end_seen_ticks = now;
+		if (*has_said || !atomic_load(&calls.interpreters[i].is_known) ||
+		    !atomic_load(&calls.interpreters[i].is_lost))
+			continue;
+		*has_said = true;
+		log_line("calls: the program took sys.monitoring's tool id%s: "
+			 "calls are no longer counted%s",
+			 i == CALLS_MAIN ? "" : " in a sub-interpreter",
+			 i == CALLS_MAIN ? "" : " there");
 	}
-	calls_plan.is_late = state == CALLS_OPEN && now > end_ticks + ticks_from_ns(LATE_NS);
 }
 
 static void window_ask(uint64_t time_ns)
 {
-	calls.begun_ns = time_ns;
-	calls.planned_ticks = ticks_from_ns(calls_plan.window_ns);
-	atomic_store(&calls.begun_ticks, 0);
-	atomic_store(&calls.begun_cpu_ns, 0);
-	calls.opening_ticks = calls.closing_ticks = 0;
-	calls.is_cut = false;
+	bool is_asked = false;
+
+	calls_plan.number = atomic_fetch_add(&calls.number, 1) + 1;
+	calls_plan.begun_ns = time_ns;
+	calls_plan.rarity = calls_plan.next_rarity;
 	calls_plan.end_seen_ticks = 0;
-	calls.events_left = option_number(OPTION_CALLS_BURST);
-	calls.closer = NULL;
-	atomic_fetch_add(&calls.window, 1);
-	calls_plan.changes += 2;
+	atomic_store(&calls.begun_cpu_ns, 0);
+	for (unsigned i = 0; i < CALLS_INTERPRETERS; i++) {
+		if (!is_free(&calls.interpreters[i]))
+			continue;
+		interpreter_ask(&calls.interpreters[i], time_ns);
+		is_asked = true;
+	}
+	/* Others may still be in an earlier one. */
+	atomic_store(&calls.asked_ns, time_ns);
+	atomic_store(&calls.asked_ticks, ticks_now());
+	atomic_store_explicit(&calls.asked, calls_plan.number, memory_order_release);
+	calls_plan.is_asked = is_asked;
+	calls_plan.is_closed = false;
+	calls_plan.changes += is_asked ? 2 : 0;
+}
+
+/* It may be asked for a window: nothing of an earlier one is still going on there. */
+static bool is_free(const struct calls_interpreter *one)
+{
+	return has_tool(one) &&
+	       atomic_load_explicit(&one->state, memory_order_acquire) == CALLS_NONE;
+}
+
+static bool has_tool(const struct calls_interpreter *one)
+{
+	return atomic_load(&one->is_known) && !atomic_load(&one->is_lost);
+}
+
+static void interpreter_ask(struct calls_interpreter *one, uint64_t time_ns)
+{
+	uint32_t asked = CALLS_ASKED;
+
+	one->begun_ns = time_ns;
+	one->planned_ticks = ticks_from_ns(calls_plan.window_ns);
+	for (unsigned of = 0; of < CALLTREE_EVENTS; of++)
+		one->cost_ticks[of] = calls.cost_ticks[of];
+	one->slowness_taken = calls_plan.slowness;
+	atomic_store(&one->begun_ticks, 0);
+	one->opening_ticks = one->closing_ticks = one->carried_ticks = 0;
+	one->is_cut = false;
+	one->events_left = option_number(OPTION_CALLS_BURST);
+	one->closer = NULL;
+	atomic_store(&one->window, calls_window_number(calls_plan.number, one));
 	/* Pairs with the burst's look at it. */
-	atomic_store_explicit(&calls.state, CALLS_ASKED, memory_order_release);
+	atomic_store(&one->state, CALLS_ASKED);
+	/* Has it ended meanwhile, and saw nothing to do? Pairs with calls_interpreter_end. */
+	if (!atomic_load(&one->is_known))
+		atomic_compare_exchange_strong(&one->state, &asked, CALLS_NONE);
+}
+
+bool calls_takes_part(const struct calls_interpreter *one)
+{
+	return calls_plan.is_asked &&
+	       atomic_load(&one->window) == calls_window_number(calls_plan.number, one) &&
+	       atomic_load_explicit(&one->state, memory_order_acquire) != CALLS_NONE;
+}
+
+/* As far as is known now. */
+static uint64_t window_end_ticks(const struct calls_interpreter *one)
+{
+	return atomic_load_explicit(&one->state, memory_order_acquire) == CALLS_ASKED ?
+		       atomic_load(&one->begun_ticks) + one->planned_ticks :
+		       atomic_load_explicit(&one->end_ticks, memory_order_relaxed);
+}
+
+/* Nobody has closed it yet: perhaps nobody runs. What is used from now on is not the window's. */
+static void window_watch(void)
+{
+	uint64_t now = ticks_now(), end_ticks = 0;
+
+	for (unsigned i = 0; i < CALLS_INTERPRETERS; i++) {
+		const struct calls_interpreter *one = &calls.interpreters[i];
+		uint64_t ticks = calls_takes_part(one) ? window_end_ticks(one) : 0;
+
+		end_ticks = ticks > end_ticks ? ticks : end_ticks;
+	}
+	if (now >= end_ticks && !calls_plan.end_seen_ticks) {
+		calls_plan.end_cpu_ns = calls_cpu_ns();
+		calls_plan.end_seen_ticks = now;
+	}
 }
 
 void calls_next(uint64_t end_ns)
@@ -310,8 +367,8 @@ void calls_next(uint64_t end_ns)
 	double window = (double)calls_plan.window_ns;
 
 	calls_plan.next_ns = end_ns + calls_gap_ns();
-	calls_plan.rarity = (gap_mean_ns(calls_plan.rate_ppm) + window) /
-			    (gap_mean_ns(calls_plan.wanted_ppm) + window);
+	calls_plan.next_rarity = (gap_mean_ns(calls_plan.rate_ppm) + window) /
+				 (gap_mean_ns(calls_plan.wanted_ppm) + window);
 }
 
 /* A program's own rhythm cannot fall in with it. */
@@ -367,42 +424,25 @@ static void trees_stock(void)
 		;
 }
 
-bool calls_tree_add(void)
-{
-	uint32_t at = atomic_load(&calls.tree_count);
-	struct calltree *tree = at < CALLS_TREES_MAX ? os_pages_map(sizeof(*tree)) : NULL;
-	bool is_put = false;
-
-	if (!tree)
-		return false;
-	atomic_store_explicit(&tree->state, CALLS_TREE_FREE, memory_order_relaxed);
-	/* Whoever finds a slot taken that is not counted yet counts it. */
-	while (!is_put && (at = atomic_load(&calls.tree_count)) < CALLS_TREES_MAX) {
-		struct calltree *none = NULL;
-
-		is_put = atomic_compare_exchange_strong(&calls.trees[at], &none, tree);
-		atomic_compare_exchange_strong(&calls.tree_count, &at, at + 1);
-	}
-	if (!is_put)
-		os_pages_unmap(tree, sizeof(*tree));
-	return is_put;
-}
-
 static uint64_t calls_due_ns(void)
 {
-	uint32_t state = atomic_load(&calls.state);
+	bool is_any = false;
 	uint64_t now_ns, due_ns;
 
-	if (calls.mode == CALLS_OFF || atomic_load(&calls.is_lost) ||
-	    atomic_load(&calls.is_stopped))
+	if (calls.mode == CALLS_OFF || atomic_load(&calls.is_stopped))
 		return UINT64_MAX;
+	for (unsigned i = 0; i < CALLS_INTERPRETERS; i++)
+		is_any |= calls.mode == CALLS_ALWAYS ? has_tool(&calls.interpreters[i]) :
+						       is_free(&calls.interpreters[i]);
+	if (!is_any && !calls_plan.is_asked)
+		return UINT64_MAX;
+	now_ns = os_monotonic_ns();
 	if (calls.mode == CALLS_ALWAYS)
-		return os_monotonic_ns() + ALWAYS_PASS_NS;
-	if (state == CALLS_NONE || calls.mode == CALLS_PERIOD)
+		return now_ns + ALWAYS_PASS_NS;
+	if (!calls_plan.is_asked || calls_plan.is_closed)
 		return calls_plan.next_ns;
 	/* To see its end, later where events made it longer; and to close it, if nobody does. Then it may last. */
-	now_ns = os_monotonic_ns();
-	due_ns = calls.begun_ns + calls_plan.window_ns;
+	due_ns = calls_plan.begun_ns + calls_plan.window_ns;
 	if (calls_plan.end_seen_ticks)
 		due_ns += LATE_NS;
 	else if (due_ns <= now_ns)
@@ -411,53 +451,24 @@ static uint64_t calls_due_ns(void)
 }
 
 /* The window begins with the request, not with the answer: in between nobody passes a call. */
-static void calls_burst_asked(void)
+static void calls_burst_asked(unsigned interpreter)
 {
-	if (atomic_load(&calls.state) != CALLS_NONE)
-		calls_window_stamp();
+	struct calls_interpreter *one = &calls.interpreters[interpreter];
+
+	if (calls_takes_part(one))
+		calls_window_stamp(one);
 }
 
-static bool calls_wants_burst(void)
+static bool calls_wants_burst(unsigned interpreter)
 {
-	return atomic_load(&calls.state) == CALLS_ASKED || calls_plan.is_late ||
-	       calls_plan.is_to_check;
-}
+	const struct calls_interpreter *one = &calls.interpreters[interpreter];
+	uint32_t state = atomic_load(&one->state);
 
-/* ---- in a thread that runs Python ---- */
-
-static void calls_burst(void)
-{
-	uint32_t state = atomic_load_explicit(&calls.state, memory_order_acquire);
-	uint64_t now = ticks_now();
-
-	if (atomic_load(&calls.is_stopped) || calls.mode == CALLS_OFF)
-		return;
-	if (calls.mode != CALLS_WINDOWS) {
-		if (!monitoring_holds(&calls.tool))
-			atomic_store(&calls.is_lost, true);
-		return;
-	}
-	if (state == CALLS_ASKED && !monitoring_holds(&calls.tool)) {
-		atomic_store(&calls.is_lost, true);
-		calls_window_stamp();
-		calls.end_ticks = calls.begun_ticks + calls.planned_ticks;
-		calls_window_end(now);
-	} else if (state == CALLS_ASKED) {
-		calls_window_open(now);
-	} else if (state == CALLS_OPEN && now > calls.end_ticks) {
-		calls_window_end(now);
-	}
-}
-
-/* Observed always, a thread that has ended has left its tree behind. In windows, the window's end takes it. */
-static void calls_thread_gone(struct thread *thread)
-{
-	struct calls_thread *own = thread_own(thread, COLLECTOR_calls);
-	uint32_t used = CALLS_TREE_USED;
-
-	if (own->tree && calls.mode == CALLS_ALWAYS)
-		atomic_compare_exchange_strong(&own->tree->state, &used, CALLS_TREE_FULL);
-	own->tree = NULL;
+	if (calls.mode != CALLS_WINDOWS)
+		return calls_plan.is_to_check && has_tool(one);
+	return state == CALLS_ASKED ||
+	       (state == CALLS_OPEN &&
+		ticks_now() > window_end_ticks(one) + ticks_from_ns(LATE_NS));
 }
 
 static uint64_t calls_holds_ns(void)
@@ -478,7 +489,7 @@ static uint64_t calls_holds_ns(void)
 
 static void calls_flush(uint64_t time_ns, collector_note *note)
 {
-	uint64_t elapsed_ns = calls_plan.last_end_ns - calls_plan.start_ns - calls_plan.cost_ns;
+	uint64_t elapsed_ns = calls_plan.last_end_ns - calls_plan.start_ns - calls_plan.paused_ns;
 	uint64_t events = 0;
 	char text[48];
 
@@ -487,8 +498,7 @@ static void calls_flush(uint64_t time_ns, collector_note *note)
 	if (calls.mode == CALLS_OFF || calls.mode == CALLS_PERIOD)
 		return;
 	if (calls.mode == CALLS_ALWAYS) {
-		/* Threads go on in a fresh tree at their next event. */
-		atomic_fetch_add(&calls.window, 1);
+		flushed();
 		elapsed_ns = calls_plan.planned_ns = time_ns - calls_plan.start_ns;
 	}
 	log_format(text, sizeof(text), "%llu", (unsigned long long)calls_plan.windows);
@@ -506,6 +516,16 @@ static void calls_flush(uint64_t time_ns, collector_note *note)
 	log_format(text, sizeof(text), "%llu",
 		   (unsigned long long)(calls_plan.lost + atomic_load(&calls.missed)));
 	note("calls.lost", text);
+}
+
+/* Threads go on in a fresh tree at their next event. */
+static void flushed(void)
+{
+	uint32_t number = atomic_fetch_add(&calls.number, 1) + 1;
+
+	for (unsigned i = 0; i < CALLS_INTERPRETERS; i++)
+		atomic_store(&calls.interpreters[i].window,
+			     calls_window_number(number, &calls.interpreters[i]));
 }
 
 /*
@@ -572,5 +592,5 @@ static void calls_leave(void)
 {
 	calls_stop();
 	if (calls.mode != CALLS_OFF)
-		monitoring_release(&calls.tool);
+		monitoring_release(&calls.interpreters[CALLS_MAIN].tool);
 }

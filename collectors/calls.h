@@ -1,7 +1,8 @@
 /*
- * calls.h - what the parts of the collector `calls` share: calls.c, which plans windows, calls_events.c, which
- * sees what happens in them, calls_cost.c, which knows what that costs, calls_write.c, which writes it down, and
- * calls_sites.c, which tells call sites how they divide their time; calls_period.c, which does without windows.
+ * calls.h - what the parts of the collector `calls` share: calls.c, which plans windows, calls_interpreters.c,
+ * where they take place, calls_events.c, which sees what happens in them, calls_trees.c, where that is kept,
+ * calls_cost.c, which knows what it costs, calls_write.c, which writes it down, and calls_sites.c, which tells
+ * call sites how they divide their time; calls_period.c, which does without windows.
  */
 #ifndef CALLS_H
 #define CALLS_H
@@ -20,6 +21,41 @@ enum calls_tree_state { CALLS_TREE_NONE, CALLS_TREE_FREE, CALLS_TREE_USED, CALLS
 
 #define CALLS_TREES_MAX 4096
 #define CALLS_NEVER (UINT64_MAX / 2) /* ticks, events */
+#define CALLS_INTERPRETERS RECORD_INTERPRETERS
+#define CALLS_MAIN RECORD_FIRST /* the others come and go */
+
+/*
+ * One interpreter, and its part of the window. Interpreters with a GIL each run their callbacks at the same
+ * time, so what callbacks write is of one interpreter, and its GIL keeps them apart.
+ */
+struct calls_interpreter {
+	struct monitoring tool; /* first: a callback finds the rest by it */
+	struct calltree *probe; /* for nothing else; stays with the place */
+	_Atomic bool is_known; /* it is there and has its tool; set and cleared in it */
+	_Atomic bool is_lost; /* the tool id went */
+
+	/* the drainer's, until it asks; observed always, the interpreter's own from its first event on */
+	_Atomic uint64_t begun_ns;
+	uint64_t planned_ticks;
+	uint64_t cost_ticks[CALLTREE_EVENTS]; /* of one event */
+	double slowness_taken; /* of the machine, in these costs */
+	_Atomic uint32_t window; /* calls_window_number; trees of another one are done with */
+	_Atomic uint64_t begun_ticks; /* 0: not yet */
+
+	/* the window; these words belong to whom its state says, state is their release */
+	_Atomic uint64_t
+		end_ticks; /* later with each event, by what that costs; the drainer looks */
+	uint64_t closed_ticks, closed_cpu_ns; /* when it was noticed that it is over */
+	uint64_t opening_ticks; /* what switching the events on took ... */
+	uint64_t opened_ticks, opened_cpu_ns; /* when they were */
+	uint64_t closing_ticks; /* ... and, once it was over, reading the CPU clock */
+	uint64_t events_left; /* until it is cut short */
+	double slowness; /* of the machine, at its end */
+	struct calltree *closer; /* whose thread ran nothing from the end to closed_ticks */
+	uint64_t carried_ticks; /* what events cost in windows that it was in before, as this part goes on */
+	bool is_cut;
+	_Atomic uint32_t state; /* enum calls_window */
+};
 
 struct calls {
 	/* written at start */
@@ -28,30 +64,23 @@ struct calls {
 	bool has_sites; /* the collector `sites` wants to know, too */
 	_Atomic pid_t drainer; /* our thread, 0: there is none */
 	_Atomic uint64_t drainer_earlier_ns; /* CPU time of those that were parked */
-	struct monitoring tool;
 	uint64_t cost_start_ticks[CALLTREE_EVENTS]; /* of one event, when it was measured */
 	uint64_t probe_start_ticks; /* what a probe of the machine took then */
-	uint64_t cost_ticks[CALLTREE_EVENTS]; /* now: as the machine is slower or faster */
-	struct calltree *probe; /* for nothing else */
 
-	/* the window; the words before `window` belong to whom its state says, state is their release */
-	_Atomic uint64_t begun_ticks; /* 0: not yet */
-	_Atomic uint64_t begun_cpu_ns; /* the program's CPU clock then; 0: not yet */
-	uint64_t begun_ns, planned_ticks;
-	uint64_t end_ticks; /* later with each event, by what that costs */
-	uint64_t closed_ticks, closed_cpu_ns; /* when it was noticed that it is over */
-	uint64_t opening_ticks; /* what switching the events on took ... */
-	uint64_t opened_ticks, opened_cpu_ns; /* when they were */
-	uint64_t closing_ticks; /* ... and, once it was over, reading the CPU clock */
-	uint64_t events_left; /* until it is cut short */
-	double slowness; /* of the machine, at its end */
-	struct calltree *closer; /* whose thread ran nothing from the end to closed_ticks */
-	bool is_cut;
-	_Atomic uint32_t window; /* number; trees of another one are done with */
-	_Atomic uint32_t state; /* enum calls_window */
+	/* the drainer's: costs as they are now, as the machine is slower or faster */
+	uint64_t cost_ticks[CALLTREE_EVENTS];
+
+	struct calls_interpreter interpreters[CALLS_INTERPRETERS];
+	_Atomic uint32_t number; /* of windows */
+	/* the window that was asked for last, for those that have not closed the one before; its number comes last */
+	_Atomic uint64_t asked_ticks, asked_ns;
+	_Atomic uint32_t asked;
+	_Atomic uint64_t
+		begun_cpu_ns; /* the program's CPU clock when the window began; 0: not yet */
 	_Atomic bool is_stopped;
-	_Atomic bool is_lost; /* the tool id went */
 	_Atomic uint64_t missed; /* events that could not be kept */
+	_Atomic bool has_others; /* interpreters, ever */
+	_Atomic bool has_refused; /* and said so: an interpreter without a tool */
 
 	/* the trees, never unmapped; whoever moves FREE to USED has it */
 	_Atomic(struct calltree *) trees[CALLS_TREES_MAX];
@@ -66,7 +95,8 @@ struct calls_plan {
 	uint64_t start_ns;
 	uint64_t next_ns, last_end_ns; /* CLOCK_MONOTONIC */
 	uint64_t planned_ns; /* of all windows so far */
-	uint64_t cost_ns; /* of the events in them: not the program's time */
+	uint64_t cost_ns; /* CPU time of the events in them: not the program's */
+	uint64_t paused_ns; /* in which it stood still for them */
 	uint64_t windows, changes;
 	uint64_t events[CALLTREE_EVENTS], lost;
 	uint64_t random;
@@ -74,42 +104,103 @@ struct calls_plan {
 	double observed_cpu_ns; /* that the program used in windows */
 	double doubted_ns; /* what events cost in them, as far as that is known */
 	uint64_t start_cpu_ns;
-	double rarity; /* of the next window: how many of the plan's it stands for */
+	double rarity,
+		next_rarity; /* of this window and the next: how many of the plan's it stands for */
 	double planned_weight_ns; /* of all windows so far, each as many times as it stands for others */
-	double weight; /* of the window that is written: what its counts stand for */
+	double weight; /* of what is written: what its counts stand for */
 	double carried; /* what rounding has left */
 	uint64_t end_seen_ticks, end_cpu_ns; /* of the window, when nobody had closed it by then */
-	bool is_late, is_to_check, has_said;
+	bool is_asked; /* a window is under way: `number` */
+	bool is_closed; /* the first of its parts is over: it is known when the next one begins */
+	uint64_t quiet; /* windows that would have followed before it was closed */
+	uint32_t number;
+	uint64_t begun_ns; /* CLOCK_MONOTONIC */
+	uint64_t windows_at[CALLS_INTERPRETERS]; /* `windows`, of the last one that it was asked for */
+	bool is_to_check, has_said, has_said_other;
 	uint32_t ids[CALLTREE_NODES]; /* recording's nodes of the tree that is written */
 };
 extern struct calls_plan calls_plan;
 
-/* What the collector keeps in each thread: written by the thread itself, and by the drainer after its end. */
+/* What the collector keeps in each thread: written by the thread itself, and by the drainer after its end. A thread
+   may go from one interpreter to another and back, and has a tree in each. */
+#define CALLS_TREES_LEFT 7
 struct calls_thread {
-	struct calltree *tree;
+	struct calltree *tree; /* where it was last */
+	struct calltree *left[CALLS_TREES_LEFT]; /* elsewhere; the last one gives way */
 };
+_Static_assert(sizeof(struct calls_thread) <= THREAD_OWN_BYTES, "thread_own has no room");
+
+/* ---- calls_events.c ---- */
 
 /* The callbacks, by row. any */
 void calls_events_set(struct monitoring *tool);
-/* Measure what an event costs. The calling thread is ours and nothing else runs. setup */
-void calls_events_calibrate(void);
-/* How much more time the same work takes now than when costs were measured; about 5 us. callback, burst */
-double calls_events_slowness(void);
-/* Have one more tree; false: no memory. any */
-bool calls_tree_add(void);
+/* Switch the events on, or note that the window has passed; the burst began at now_ticks. burst */
+void calls_window_open(struct calls_interpreter *here, uint64_t now_ticks);
+/* Its part is over, nothing was called since, and another window is under way: it takes part in that. False: it
+   does not. callback, burst */
+bool calls_window_follow(struct calls_interpreter *here, uint64_t now_ticks);
+/* The window is over here; the events are switched off. callback, burst */
+void calls_window_end(struct calls_interpreter *here, uint64_t now_ticks);
+
+/* ---- calls_interpreters.c ---- */
+
+/* Claim the tool of the calling thread's interpreter; no event is on. NULL, or why not. setup, callback */
+errmsg calls_claim(struct calls_interpreter *here);
+/* Everything that happens here is observed from now on. setup, callback */
+void calls_observe(struct calls_interpreter *here);
+/* The collector's hooks. callback, setup, burst */
+void calls_interpreter_begin(unsigned interpreter);
+void calls_interpreter_end(unsigned interpreter);
+void calls_burst(unsigned interpreter);
+/* The window that was asked for begins now, if it has not yet. drainer, burst */
+void calls_window_stamp(struct calls_interpreter *one);
 /* CPU time of the process without our own thread's. any */
 uint64_t calls_cpu_ns(void);
-/* The window that was asked for begins now, if it has not yet. drainer, burst */
-void calls_window_stamp(void);
-/* Switch the events on, or note that the window has passed; the burst began at now_ticks. burst */
-void calls_window_open(uint64_t now_ticks);
-/* The window is over; the events are switched off. callback, burst */
-void calls_window_end(uint64_t now_ticks);
+
+/* ---- calls_trees.c ---- */
+
+/* Have one more tree; false: no memory. any */
+bool calls_tree_add(void);
+/* A free one, which is the caller's from now on; NULL: there is none. callback */
+struct calltree *calls_tree_get(void);
+/* And give it back, empty. setup, drainer */
+void calls_tree_give(struct calltree *tree);
+/* The thread leaves its tree for another (NULL: none was to be had); where it comes back to it, it goes on in it.
+   callback */
+void calls_tree_leave(struct calls_thread *own, const struct thread *thread,
+		      const struct calltree *next);
+/* Does it go on in it, when it comes back to that interpreter? callback */
+bool calls_is_still(const struct calltree *tree, const struct thread *thread);
+/* Observed always, and this interpreter ends: what was seen in it is the drainer's. setup */
+void calls_trees_end(struct calls_interpreter *here);
+/* The collector's hook. drainer */
+void calls_thread_gone(struct thread *thread);
+
+/* ---- calls_cost.c ---- */
+
+/* Measure what an event costs, here. The calling thread is ours and nothing else runs. setup */
+void calls_events_calibrate(struct calls_interpreter *here);
+/* How much more time the same work takes now than when costs were measured; about 5 us. callback, burst */
+double calls_events_slowness(struct calls_interpreter *here);
+
+/* ---- calls.c ---- */
+
+/* From the end of a window to the next one's begin. drainer */
+uint64_t calls_gap_ns(void);
+/* The last window ended then: when the next begins, and what it stands for. drainer, setup */
+void calls_next(uint64_t end_ns);
+/* Was it asked for the window that is under way, and has not been written since? drainer */
+bool calls_takes_part(const struct calls_interpreter *one);
+
+/* ---- calls_sites.c ---- */
 
 /* The C call on top has begun: does its site want to know how long it takes? callback */
-void calls_site_begin(struct calltree *tree, struct py_object *code, uint64_t now_ticks);
+void calls_site_begin(struct calls_interpreter *here, struct calltree *tree, struct py_object *code,
+		      uint64_t now_ticks);
 /* And is over; ticks that saying so took. callback */
-uint64_t calls_site_end(struct calltree *tree, uint64_t now_ticks);
+uint64_t calls_site_end(struct calls_interpreter *here, struct calltree *tree, uint64_t now_ticks);
+
+/* ---- calls_period.c ---- */
 
 /* The callbacks where one event in so many is recorded, by row. any */
 void calls_period_set(struct monitoring *tool);
@@ -131,16 +222,53 @@ static inline uint64_t calls_random(uint64_t *state)
 	return *state >> 11;
 }
 
-/* From the end of a window to the next one's begin. drainer */
-uint64_t calls_gap_ns(void);
-/* The last window ended then: when the next begins, and what it stands for. drainer, setup */
-void calls_next(uint64_t end_ns);
+/* ---- calls_write.c ---- */
+
 /* The collector's hook. drainer */
 void calls_write(const struct collector_writer *writer);
 
 static inline struct calltree *calls_tree_at(uint32_t index)
 {
 	return atomic_load_explicit(&calls.trees[index], memory_order_acquire);
+}
+
+static inline uint32_t calls_index(const struct calls_interpreter *one)
+{
+	return (uint32_t)(one - calls.interpreters);
+}
+
+/* The number of a window in one interpreter, unlike that in any other. */
+static inline uint32_t calls_window_number(uint32_t number, const struct calls_interpreter *one)
+{
+	return number * CALLS_INTERPRETERS + calls_index(one);
+}
+
+/* Whose tree it is: a thread's, in one window of one interpreter; in one word, since a tree of an earlier window
+   may be another thread's by now, under another GIL. */
+static inline uint64_t calls_owner(const struct thread *thread, uint32_t window)
+{
+	return (uint64_t)thread->serial << 32 | window;
+}
+
+/* The interpreter of a tree's owner. */
+static inline struct calls_interpreter *calls_interpreter_of(uint64_t owner)
+{
+	return &calls.interpreters[owner % CALLS_INTERPRETERS];
+}
+
+/* A thread has it, for what it does there. */
+static inline bool calls_is_used_in(const struct calltree *tree,
+				    const struct calls_interpreter *one)
+{
+	uint64_t owner = atomic_load_explicit(&tree->owner, memory_order_acquire);
+
+	return atomic_load_explicit(&tree->state, memory_order_acquire) == CALLS_TREE_USED &&
+	       owner && calls_interpreter_of(owner) == one;
+}
+
+static inline bool calls_is_thread(uint64_t owner, const struct thread *thread)
+{
+	return owner >> 32 == thread->serial;
 }
 
 #endif

@@ -13,14 +13,14 @@
 #define PROBE_CALLS 64
 #define CALIBRATION_ROUNDS 6
 
-static uint64_t probe_ticks(void);
+static uint64_t probe_ticks(struct calltree *probe);
 static uint64_t run_ticks(struct py_object *globals, const char *name);
 static void events_so_far(uint64_t events[CALLTREE_EVENTS]);
 static uint64_t cost_of(unsigned kind, uint64_t ticks, const uint64_t *events,
 			const uint64_t *before);
 static struct py_object *calibration_globals(void);
 
-void calls_events_calibrate(void)
+void calls_events_calibrate(struct calls_interpreter *here)
 {
 	static const char *const names[CALLTREE_EVENTS] = { "python", "c", "generator" };
 	struct py_object *raised = py.PyErr_GetRaisedException();
@@ -30,12 +30,8 @@ void calls_events_calibrate(void)
 
 	for (unsigned kind = 0; globals && kind < CALLTREE_EVENTS; kind++)
 		without[kind] = run_ticks(globals, names[kind]);
-	calls.end_ticks = calls.events_left = CALLS_NEVER;
-	calls.begun_ticks = ticks_now();
 	calls_period_begin(0);
-	memset(calls.cost_ticks, 0, sizeof(calls.cost_ticks));
-	atomic_store(&calls.state, CALLS_OPEN);
-	monitoring_set(&calls.tool, calls.events);
+	calls_observe(here);
 	for (unsigned kind = 0; globals && kind < CALLTREE_EVENTS; kind++) {
 		uint64_t before[CALLTREE_EVENTS], after[CALLTREE_EVENTS], with;
 
@@ -46,13 +42,12 @@ void calls_events_calibrate(void)
 			calls.cost_start_ticks[kind] =
 				cost_of(kind, with - without[kind], after, before);
 	}
-	calls.probe_start_ticks = probe_ticks();
+	calls.probe_start_ticks = probe_ticks(here->probe);
 	memcpy(calls.cost_ticks, calls.cost_start_ticks, sizeof(calls.cost_ticks));
-	monitoring_set(&calls.tool, 0);
-	atomic_store(&calls.state, CALLS_NONE);
+	monitoring_set(&here->tool, 0);
+	atomic_store(&here->state, CALLS_NONE);
 	if (own->tree) {
-		calltree_clear(own->tree);
-		atomic_store(&own->tree->state, CALLS_TREE_FREE);
+		calls_tree_give(own->tree);
 		own->tree = NULL;
 	}
 	if (globals) {
@@ -137,32 +132,31 @@ static uint64_t run_ticks(struct py_object *globals, const char *name)
 	return least;
 }
 
-double calls_events_slowness(void)
+double calls_events_slowness(struct calls_interpreter *here)
 {
-	return (double)probe_ticks() / (double)calls.probe_start_ticks;
+	return here->probe ? (double)probe_ticks(here->probe) / (double)calls.probe_start_ticks : 1;
 }
 
 /* The same work as a callback does, on a tree of its own: how fast is the machine just now? */
-static uint64_t probe_ticks(void)
+static uint64_t probe_ticks(struct calltree *probe)
 {
 	const struct calltree_callee callee = { .key = 1, .kind = CALLTREE_C };
 	uint64_t least = UINT64_MAX;
 
-	if (!calls.probe)
+	if (!probe)
 		return 1;
 	for (unsigned round = 0; round < PROBE_ROUNDS; round++) {
 		uint64_t begun = ticks_now(), spent;
 		bool is_new;
 
-		calltree_begin(calls.probe, begun);
+		calltree_begin(probe, begun);
 		for (unsigned i = 0; i < PROBE_CALLS; i++) {
-			calltree_pass(calls.probe, ticks_now(), 0);
-			calltree_push(calls.probe, calltree_node(calls.probe, &callee, &is_new), 1,
-				      true);
-			calltree_pop(calls.probe, CALLTREE_RETURN);
+			calltree_pass(probe, ticks_now(), 0);
+			calltree_push(probe, calltree_node(probe, &callee, &is_new), 1, true);
+			calltree_pop(probe, CALLTREE_RETURN);
 		}
 		spent = ticks_now() - begun;
-		calltree_clear(calls.probe);
+		calltree_clear(probe);
 		if (spent < least)
 			least = spent;
 	}

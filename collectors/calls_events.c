@@ -5,19 +5,17 @@
  *   leave   PY_RETURN PY_YIELD PY_UNWIND      the frame is the current one, and must be on top
  *   CALL, C_RETURN, C_RAISE                   the frame is the caller's; only calls of C functions count
  *
- * The GIL keeps callbacks apart. Each finds its thread's tree, lets the time pass, brings the cursor to where
- * the thread really is, and moves it. Nothing here fails, allocates from Python or runs Python code.
+ * The GIL of an interpreter keeps its callbacks apart. Each finds its thread's tree in this interpreter, lets
+ * the time pass, brings the cursor to where the thread really is, and moves it. Nothing here fails, allocates
+ * from Python or runs Python code.
  */
 #include "calls.h"
 
-#define THREADS_LOOKED_AT 32
 #define NODES_MOST \
 	(CALLTREE_NODES - CALLTREE_DEPTH / 2 - 2) /* one event makes no more than the rest */
 
 /* In each event's way. */
 #define HOT static inline __attribute__((always_inline))
-
-struct calls calls;
 
 static struct py_object *on_start(struct py_object *self, struct py_object *const *arguments,
 				  size_t count, struct py_object *names);
@@ -35,23 +33,31 @@ static struct py_object *on_c_return(struct py_object *self, struct py_object *c
 				     size_t count, struct py_object *names);
 static struct py_object *on_c_raise(struct py_object *self, struct py_object *const *arguments,
 				    size_t count, struct py_object *names);
-HOT void enter(struct py_object *code, enum calltree_event of);
-HOT void leave(struct py_object *code, enum calltree_end how);
-static void c_leave(struct py_object *callable, enum calltree_end how);
-static struct calltree_step *c_top(void);
-static struct calltree *own_tree(void);
-HOT struct calltree *observed(uint64_t now_ticks, enum calltree_event of);
-static inline bool is_own(const struct calltree *tree, const struct thread *thread);
-static struct calltree *tree_another(struct calls_thread *own, const struct thread *thread);
-static struct calltree *tree_take(struct calls_thread *own, const struct thread *thread);
-static struct calltree *tree_change(struct calls_thread *own, const struct thread *thread);
-static struct calltree *tree_free(void);
+HOT struct calls_interpreter *place_of(struct py_object *self);
+HOT void enter(struct calls_interpreter *here, struct py_object *code, enum calltree_event of);
+HOT void leave(struct calls_interpreter *here, struct py_object *code, enum calltree_end how);
+static void c_leave(struct calls_interpreter *here, struct py_object *callable,
+		    enum calltree_end how);
+static struct calltree *own_tree(const struct calls_interpreter *here);
+HOT struct calltree *observed(struct calls_interpreter *here, uint64_t now_ticks,
+			      enum calltree_event of);
+HOT bool is_own(const struct calltree *tree, const struct calls_interpreter *here,
+		const struct thread *thread);
+static struct calltree *tree_another(struct calls_interpreter *here, struct calls_thread *own,
+				     const struct thread *thread);
+static struct calltree *tree_take(struct calls_interpreter *here, struct calls_thread *own,
+				  const struct thread *thread);
+static struct calltree *tree_change(struct calls_interpreter *here, struct calls_thread *own,
+				    const struct thread *thread);
+static void tree_put(struct calls_interpreter *here, struct calltree *tree,
+		     const struct thread *thread);
 static void settle_before(struct calltree *tree);
 HOT uintptr_t settle(struct calltree *tree, struct py_object *code);
 static bool settle_caller(struct calltree *tree, struct py_object *code, uintptr_t *frame);
 static bool settle_c(struct calltree *tree);
 static void settle_anew(struct calltree *tree, const struct frames_link *at);
 static uint32_t python_node(struct calltree *tree, uintptr_t code);
+static void made(uintptr_t code);
 static bool code_is(uintptr_t code, struct py_object *object);
 
 /* ---- the callbacks ---- */
@@ -72,45 +78,45 @@ void calls_events_set(struct monitoring *tool)
 static struct py_object *on_start(struct py_object *self, struct py_object *const *arguments,
 				  size_t count, struct py_object *names)
 {
-	(void)self, (void)names;
+	(void)names;
 	if (monitoring_has(count, 2))
-		enter(arguments[0], CALLTREE_OF_PYTHON);
+		enter(place_of(self), arguments[0], CALLTREE_OF_PYTHON);
 	return py._Py_NoneStruct;
 }
 
 static struct py_object *on_resume(struct py_object *self, struct py_object *const *arguments,
 				   size_t count, struct py_object *names)
 {
-	(void)self, (void)names;
+	(void)names;
 	if (monitoring_has(count, 2))
-		enter(arguments[0], CALLTREE_OF_GENERATOR);
+		enter(place_of(self), arguments[0], CALLTREE_OF_GENERATOR);
 	return py._Py_NoneStruct;
 }
 
 static struct py_object *on_return(struct py_object *self, struct py_object *const *arguments,
 				   size_t count, struct py_object *names)
 {
-	(void)self, (void)names;
+	(void)names;
 	if (monitoring_has(count, 3))
-		leave(arguments[0], CALLTREE_RETURN);
+		leave(place_of(self), arguments[0], CALLTREE_RETURN);
 	return py._Py_NoneStruct;
 }
 
 static struct py_object *on_yield(struct py_object *self, struct py_object *const *arguments,
 				  size_t count, struct py_object *names)
 {
-	(void)self, (void)names;
+	(void)names;
 	if (monitoring_has(count, 3))
-		leave(arguments[0], CALLTREE_YIELD);
+		leave(place_of(self), arguments[0], CALLTREE_YIELD);
 	return py._Py_NoneStruct;
 }
 
 static struct py_object *on_unwind(struct py_object *self, struct py_object *const *arguments,
 				   size_t count, struct py_object *names)
 {
-	(void)self, (void)names;
+	(void)names;
 	if (monitoring_has(count, 3))
-		leave(arguments[0], CALLTREE_UNWIND);
+		leave(place_of(self), arguments[0], CALLTREE_UNWIND);
 	return py._Py_NoneStruct;
 }
 
@@ -118,17 +124,18 @@ static struct py_object *on_call(struct py_object *self, struct py_object *const
 				 size_t count, struct py_object *names)
 {
 	uint64_t key = monitoring_has(count, 4) ? callee_key(arguments[2], arguments[3]) : 0;
+	struct calls_interpreter *here = place_of(self);
 	uint64_t now = key ? ticks_now() : 0;
-	struct calltree *tree = key ? observed(now, CALLTREE_OF_C) : NULL;
+	struct calltree *tree = key ? observed(here, now, CALLTREE_OF_C) : NULL;
 	struct calltree_callee callee = { .key = key, .kind = CALLTREE_C };
 	bool is_new = false;
 	uintptr_t frame;
 	uint32_t node;
 
-	(void)self, (void)names;
+	(void)names;
 	if (!tree)
 		return py._Py_NoneStruct;
-	calltree_pass(tree, now, calls.cost_ticks[CALLTREE_OF_C]);
+	calltree_pass(tree, now, here->cost_ticks[CALLTREE_OF_C]);
 	frame = settle(tree, arguments[0]);
 	if (!frame) {
 		tree->lost++;
@@ -143,39 +150,46 @@ static struct py_object *on_call(struct py_object *self, struct py_object *const
 	if (!tree->depth)
 		return py._Py_NoneStruct;
 	calltree_top(tree)->key = (uintptr_t)arguments[2];
-	if (calls.has_sites)
-		calls_site_begin(tree, arguments[0], now);
+	/* Sites are the main interpreter's. */
+	if (calls.has_sites && here == &calls.interpreters[CALLS_MAIN])
+		calls_site_begin(here, tree, arguments[0], now);
 	return py._Py_NoneStruct;
 }
 
 static struct py_object *on_c_return(struct py_object *self, struct py_object *const *arguments,
 				     size_t count, struct py_object *names)
 {
-	(void)self, (void)names;
+	(void)names;
 	if (monitoring_has(count, 4))
-		c_leave(arguments[2], CALLTREE_RETURN);
+		c_leave(place_of(self), arguments[2], CALLTREE_RETURN);
 	return py._Py_NoneStruct;
 }
 
 static struct py_object *on_c_raise(struct py_object *self, struct py_object *const *arguments,
 				    size_t count, struct py_object *names)
 {
-	(void)self, (void)names;
+	(void)names;
 	if (monitoring_has(count, 4))
-		c_leave(arguments[2], CALLTREE_UNWIND);
+		c_leave(place_of(self), arguments[2], CALLTREE_UNWIND);
 	return py._Py_NoneStruct;
 }
 
-HOT void enter(struct py_object *code, enum calltree_event of)
+/* NULL: it has ended, or its tool has moved. */
+HOT struct calls_interpreter *place_of(struct py_object *self)
+{
+	return (struct calls_interpreter *)monitoring_tool(self);
+}
+
+HOT void enter(struct calls_interpreter *here, struct py_object *code, enum calltree_event of)
 {
 	uint64_t now = ticks_now();
-	struct calltree *tree = observed(now, of);
+	struct calltree *tree = observed(here, now, of);
 	const struct calltree_step *top;
 	struct frames_glance at;
 
 	if (!tree)
 		return;
-	calltree_pass(tree, now, calls.cost_ticks[of]);
+	calltree_pass(tree, now, here->cost_ticks[of]);
 	at = frames_glance();
 	top = calltree_top(tree);
 	if ((!code_is(at.code, code) || !top || top->frame != at.previous ||
@@ -187,15 +201,15 @@ HOT void enter(struct py_object *code, enum calltree_event of)
 	calltree_push(tree, python_node(tree, (uintptr_t)code), at.frame, true);
 }
 
-HOT void leave(struct py_object *code, enum calltree_end how)
+HOT void leave(struct calls_interpreter *here, struct py_object *code, enum calltree_end how)
 {
 	enum calltree_event of = how == CALLTREE_YIELD ? CALLTREE_OF_GENERATOR : CALLTREE_OF_PYTHON;
 	uint64_t now = ticks_now();
-	struct calltree *tree = observed(now, of);
+	struct calltree *tree = observed(here, now, of);
 
 	if (!tree)
 		return;
-	calltree_pass(tree, now, calls.cost_ticks[of]);
+	calltree_pass(tree, now, here->cost_ticks[of]);
 	if (!settle(tree, code)) {
 		tree->lost++;
 		return;
@@ -204,23 +218,24 @@ HOT void leave(struct py_object *code, enum calltree_end how)
 		calltree_pop(tree, how);
 }
 
-static void c_leave(struct py_object *callable, enum calltree_end how)
+static void c_leave(struct calls_interpreter *here, struct py_object *callable,
+		    enum calltree_end how)
 {
 	uint64_t now = ticks_now(), told_ticks = 0;
-	struct calltree_step *top = c_top();
-	struct calltree *tree;
+	struct calltree *tree = own_tree(here);
+	struct calltree_step *top = tree ? calltree_top(tree) : NULL;
 	struct frames_glance at;
 
 	/* Under an evaluator of somebody's own (PEP 523) Python functions end like this, too. */
-	if (!(top && top->key == (uintptr_t)callable) && !callee_key(callable, NULL))
+	if (!(top && top->is_c && top->key == (uintptr_t)callable) && !callee_key(callable, NULL))
 		return;
 	/* Before the window is over, perhaps by this event. */
-	if (top && top->site)
-		told_ticks = calls_site_end(own_tree(), now);
-	tree = observed(now, CALLTREE_OF_C);
+	if (top && top->is_c && top->site)
+		told_ticks = calls_site_end(here, tree, now);
+	tree = observed(here, now, CALLTREE_OF_C);
 	if (!tree)
 		return;
-	calltree_pass(tree, now, calls.cost_ticks[CALLTREE_OF_C]);
+	calltree_pass(tree, now, here->cost_ticks[CALLTREE_OF_C]);
 	tree->last_ticks += told_ticks;
 	at = frames_glance();
 	top = calltree_top(tree);
@@ -233,38 +248,36 @@ static void c_leave(struct py_object *callable, enum calltree_end how)
 		calltree_pop(tree, how);
 }
 
-/* The C call that the calling thread was last seen in; NULL: none. */
-static struct calltree_step *c_top(void)
+/* The tree that the calling thread was last in, here and in this window; NULL: none. */
+static struct calltree *own_tree(const struct calls_interpreter *here)
 {
-	struct calltree *tree = own_tree();
-	struct calltree_step *top = tree ? calltree_top(tree) : NULL;
-
-	return top && top->is_c ? top : NULL;
-}
-
-static struct calltree *own_tree(void)
-{
-	struct thread *thread = thread_self();
+	struct thread *thread = here ? thread_self() : NULL;
 	struct calls_thread *own = thread ? thread_own(thread, COLLECTOR_calls) : NULL;
 
-	return own && is_own(own->tree, thread) ? own->tree : NULL;
+	return own && is_own(own->tree, here, thread) ? own->tree : NULL;
 }
 
 /* ---- where the thread is ---- */
 
 /* The calling thread's tree in this window; NULL: it is not observed. */
-HOT struct calltree *observed(uint64_t now_ticks, enum calltree_event of)
+HOT struct calltree *observed(struct calls_interpreter *here, uint64_t now_ticks,
+			      enum calltree_event of)
 {
 	struct thread *thread = thread_self();
 	struct calls_thread *own;
 	struct calltree *tree;
+	uint64_t end_ticks;
 
-	if (atomic_load_explicit(&calls.state, memory_order_relaxed) != CALLS_OPEN ||
+	if (!here || atomic_load_explicit(&here->state, memory_order_relaxed) != CALLS_OPEN ||
 	    atomic_load_explicit(&calls.is_stopped, memory_order_relaxed))
 		return NULL;
-	if (now_ticks >= calls.end_ticks || calls.events_left-- == 0) {
-		calls_window_end(now_ticks);
-		return NULL;
+	end_ticks = atomic_load_explicit(&here->end_ticks, memory_order_relaxed);
+	if (now_ticks >= end_ticks || here->events_left-- == 0) {
+		if (now_ticks < end_ticks || !calls_window_follow(here, now_ticks)) {
+			calls_window_end(here, now_ticks);
+			return NULL;
+		}
+		end_ticks = atomic_load_explicit(&here->end_ticks, memory_order_relaxed);
 	}
 	if (!thread) {
 		atomic_fetch_add_explicit(&calls.missed, 1, memory_order_relaxed);
@@ -272,84 +285,106 @@ HOT struct calltree *observed(uint64_t now_ticks, enum calltree_event of)
 	}
 	own = thread_own(thread, COLLECTOR_calls);
 	tree = own->tree;
-	if (!is_own(tree, thread) || (tree->node_count > NODES_MOST && calls.mode == CALLS_ALWAYS))
-		tree = tree_another(own, thread);
+	if (!is_own(tree, here, thread) ||
+	    (tree->node_count > NODES_MOST && calls.mode == CALLS_ALWAYS))
+		tree = tree_another(here, own, thread);
 	if (!tree) {
 		atomic_fetch_add_explicit(&calls.missed, 1, memory_order_relaxed);
 		return NULL;
 	}
 	tree->events[of]++;
 	/* The window is of the program's time, which stands still meanwhile. */
-	calls.end_ticks += calls.cost_ticks[of];
+	atomic_store_explicit(&here->end_ticks, end_ticks + here->cost_ticks[of],
+			      memory_order_relaxed);
 	return tree;
 }
 
-/* A tree of an earlier window may be another thread's by now. */
-static inline bool is_own(const struct calltree *tree, const struct thread *thread)
+HOT bool is_own(const struct calltree *tree, const struct calls_interpreter *here,
+		const struct thread *thread)
 {
-	return tree && tree->thread == thread->serial &&
-	       atomic_load_explicit(&tree->window, memory_order_relaxed) ==
-		       atomic_load_explicit(&calls.window, memory_order_relaxed);
+	uint32_t window;
+
+	if (!tree)
+		return false;
+	window = atomic_load_explicit(&here->window, memory_order_relaxed);
+	return atomic_load_explicit(&tree->owner, memory_order_relaxed) ==
+	       calls_owner(thread, window);
 }
 
-static struct calltree *tree_another(struct calls_thread *own, const struct thread *thread)
+/* The thread comes from another interpreter, or this is its first event in the window. */
+static struct calltree *tree_another(struct calls_interpreter *here, struct calls_thread *own,
+				     const struct thread *thread)
 {
-	return own->tree && calls.mode == CALLS_ALWAYS ? tree_change(own, thread) :
-							 tree_take(own, thread);
+	for (unsigned i = 0; i < CALLS_TREES_LEFT; i++) {
+		struct calltree *tree = own->left[i];
+
+		if (!tree || !calls_is_still(tree, thread) ||
+		    calls_interpreter_of(atomic_load(&tree->owner)) != here)
+			continue;
+		own->left[i] = own->tree;
+		own->tree = tree;
+		break;
+	}
+	if (own->tree && calls_is_still(own->tree, thread) &&
+	    calls_interpreter_of(atomic_load(&own->tree->owner)) == here)
+		return calls.mode == CALLS_ALWAYS ? tree_change(here, own, thread) : own->tree;
+	return tree_take(here, own, thread);
 }
 
 /* Its first event in this window: until now it was where that event found it. */
-static struct calltree *tree_take(struct calls_thread *own, const struct thread *thread)
+static struct calltree *tree_take(struct calls_interpreter *here, struct calls_thread *own,
+				  const struct thread *thread)
 {
-	struct calltree *tree = tree_free();
+	struct calltree *tree = calls_tree_get();
 
 	/* Threads may come faster than the drainer looks. */
 	while (!tree && calls_tree_add())
-		tree = tree_free();
+		tree = calls_tree_get();
+	calls_tree_leave(own, thread, tree);
 	own->tree = tree;
 	if (!tree)
 		return NULL;
-	calltree_begin(tree, atomic_load_explicit(&calls.begun_ticks, memory_order_relaxed));
-	tree->thread = thread->serial;
-	tree->begun_ns = calls.begun_ns;
-	atomic_store_explicit(&tree->window, calls.window, memory_order_relaxed);
+	calltree_begin(tree, atomic_load_explicit(&here->begun_ticks, memory_order_relaxed));
+	tree->end_ticks = tree->last_ticks + here->planned_ticks;
+	tree->begun_ns = atomic_load_explicit(&here->begun_ns, memory_order_relaxed);
+	tree_put(here, tree, thread);
 	settle_before(tree);
 	return tree;
 }
 
 /* Observed always: what was seen so far is the drainer's, and the thread goes on in another tree. */
-static struct calltree *tree_change(struct calls_thread *own, const struct thread *thread)
+static struct calltree *tree_change(struct calls_interpreter *here, struct calls_thread *own,
+				    const struct thread *thread)
 {
-	struct calltree *old = own->tree, *tree = tree_free();
+	struct calltree *old = own->tree, *tree;
 
+	if (is_own(old, here, thread) && old->node_count <= NODES_MOST)
+		return old;
+	tree = calls_tree_get();
 	if (!tree) {
-		atomic_store_explicit(&old->window, calls.window, memory_order_relaxed);
+		tree_put(here, old, thread);
 		return old;
 	}
-	tree->thread = thread->serial;
 	tree->begun_ns = os_monotonic_ns();
 	calltree_move(tree, old, tree->begun_ns);
-	atomic_store_explicit(&tree->window, calls.window, memory_order_relaxed);
+	for (uint32_t i = CALLTREE_FIRST; i < tree->node_count; i++) {
+		if (tree->nodes[i].kind == CALLTREE_PYTHON)
+			made((uintptr_t)tree->nodes[i].key);
+	}
+	tree_put(here, tree, thread);
 	own->tree = tree;
 	/* Pairs with the drainer's look at it. */
 	atomic_store_explicit(&old->state, CALLS_TREE_FULL, memory_order_release);
 	return tree;
 }
 
-static struct calltree *tree_free(void)
+static void tree_put(struct calls_interpreter *here, struct calltree *tree,
+		     const struct thread *thread)
 {
-	uint32_t count = atomic_load_explicit(&calls.tree_count, memory_order_acquire);
+	uint32_t window = atomic_load_explicit(&here->window, memory_order_relaxed);
 
-	for (uint32_t i = 0; i < count; i++) {
-		struct calltree *tree = atomic_load_explicit(&calls.trees[i], memory_order_acquire);
-		uint32_t is_free = CALLS_TREE_FREE;
-
-		if (tree && atomic_compare_exchange_strong_explicit(
-				    &tree->state, &is_free, CALLS_TREE_USED, memory_order_acquire,
-				    memory_order_relaxed))
-			return tree;
-	}
-	return NULL;
+	tree->thread = thread->serial;
+	atomic_store_explicit(&tree->owner, calls_owner(thread, window), memory_order_relaxed);
 }
 
 /* The stack as it was before the event that is under way, or before the pending call. */
@@ -439,11 +474,20 @@ static uint32_t python_node(struct calltree *tree, uintptr_t code)
 	if (!node)
 		node = calltree_node(tree, &callee, &is_new);
 	if (is_new) {
-		/* From now on its death is heard of. */
-		mark_set(code);
+		made(code);
 		tree->nodes[node].made_ns = os_monotonic_ns();
 	}
 	return node;
+}
+
+/* From now on its death is heard of. Where names of all that lives are read anew, at the end of an interpreter,
+   what was met before and is not written yet would have none. */
+static void made(uintptr_t code)
+{
+	mark_set(code);
+	if (calls.mode == CALLS_ALWAYS ||
+	    atomic_load_explicit(&calls.has_others, memory_order_relaxed))
+		symbol_keep(code);
 }
 
 static bool code_is(uintptr_t code, struct py_object *object)
@@ -453,83 +497,96 @@ static bool code_is(uintptr_t code, struct py_object *object)
 
 /* ---- windows ---- */
 
-void calls_window_stamp(void)
-{
-	uint64_t not_yet = 0;
-
-	if (atomic_compare_exchange_strong(&calls.begun_ticks, &not_yet, ticks_now()))
-		atomic_store(&calls.begun_cpu_ns, calls_cpu_ns());
-}
-
-uint64_t calls_cpu_ns(void)
-{
-	pid_t drainer = atomic_load(&calls.drainer);
-	struct thread *thread = NULL;
-	uint64_t own_ns = 0;
-
-	/* The process's clock has other running threads' time as of the last tick; looking at theirs brings it
-	   up to date. */
-	for (unsigned i = 0; i < THREADS_LOOKED_AT && (thread = thread_next(thread)); i++)
-		os_thread_cpu_of(atomic_load(&thread->tid), &own_ns);
-	own_ns = 0;
-	if (drainer)
-		os_thread_cpu_of(drainer, &own_ns);
-	return os_process_cpu_ns() - own_ns - atomic_load(&calls.drainer_earlier_ns);
-}
-
-void calls_window_open(uint64_t now_ticks)
+void calls_window_open(struct calls_interpreter *here, uint64_t now_ticks)
 {
 	struct thread *thread = thread_self();
 	struct calltree *tree = NULL;
 	struct frames_link at;
+	uint64_t begun_ticks, end_ticks;
 
-	calls_window_stamp();
-	calls.end_ticks = calls.begun_ticks + calls.planned_ticks;
-	if (now_ticks >= calls.end_ticks) {
-		calls_window_end(now_ticks);
+	calls_window_stamp(here);
+	begun_ticks = atomic_load(&here->begun_ticks);
+	end_ticks = begun_ticks + here->planned_ticks;
+	atomic_store(&here->end_ticks, end_ticks);
+	if (now_ticks >= end_ticks) {
+		calls_window_end(here, now_ticks);
 		return;
 	}
-	calls.opened_ticks = now_ticks > calls.begun_ticks ? now_ticks : calls.begun_ticks;
-	calls.opened_cpu_ns = calls_cpu_ns();
+	here->opened_ticks = now_ticks > begun_ticks ? now_ticks : begun_ticks;
+	here->opened_cpu_ns = calls_cpu_ns();
 	/* From here on callbacks count. */
-	atomic_store_explicit(&calls.state, CALLS_OPEN, memory_order_relaxed);
-	if (!monitoring_set(&calls.tool, calls.events)) {
-		atomic_store(&calls.is_lost, true);
-		calls_window_end(now_ticks);
+	atomic_store_explicit(&here->state, CALLS_OPEN, memory_order_relaxed);
+	if (!monitoring_set(&here->tool, calls.events)) {
+		atomic_store(&here->is_lost, true);
+		calls_window_end(here, now_ticks);
 		return;
 	}
 	/* A pending call runs where a function begins, before or after its event: that call came after the
 	   window's begin, too. */
 	if (thread && frames_top(&at) && frames_begins(&at)) {
-		tree = tree_take(thread_own(thread, COLLECTOR_calls), thread);
+		tree = tree_take(here, thread_own(thread, COLLECTOR_calls), thread);
 		if (tree)
 			calltree_push(tree, python_node(tree, at.code), at.frame, true);
 	}
 	/* What that took is not the program's time. */
-	calls.opening_ticks = ticks_now() - calls.opened_ticks;
-	calls.end_ticks += calls.opening_ticks;
+	here->opening_ticks = ticks_now() - here->opened_ticks;
+	atomic_store(&here->end_ticks, end_ticks + here->opening_ticks);
 	if (tree)
-		tree->last_ticks += calls.opening_ticks;
+		tree->last_ticks += here->opening_ticks;
 }
 
-void calls_window_end(uint64_t now_ticks)
+/*
+ * Who waits until an interpreter is busy, to begin the next window, would see it busier than it is. So windows
+ * begin without it, and since it would have closed the earlier one, nothing has been called in it.
+ */
+bool calls_window_follow(struct calls_interpreter *here, uint64_t now_ticks)
+{
+	uint32_t number = atomic_load_explicit(&calls.asked, memory_order_acquire);
+	uint32_t missed = number - atomic_load(&here->window) / CALLS_INTERPRETERS;
+	uint64_t begun_ticks = atomic_load(&calls.asked_ticks);
+	uint64_t end_ticks = atomic_load(&here->end_ticks);
+	struct thread *thread = thread_self();
+	struct calls_thread *own = thread ? thread_own(thread, COLLECTOR_calls) : NULL;
+
+	if (missed == 0 || calls.mode != CALLS_WINDOWS || now_ticks < begun_ticks ||
+	    now_ticks >= begun_ticks + here->planned_ticks)
+		return false;
+	/* The thread was where it is in all that it has missed. */
+	if (own && !is_own(own->tree, here, thread))
+		tree_another(here, own, thread);
+	if (own && own->tree) {
+		if (own->tree->last_ticks < end_ticks)
+			calltree_pass(own->tree, end_ticks, 0);
+		calltree_pass(own->tree, end_ticks + (missed - 1) * here->planned_ticks, 0);
+	}
+	here->carried_ticks += end_ticks - atomic_load(&here->begun_ticks) - here->planned_ticks;
+	here->opening_ticks = 0;
+	here->events_left = option_number(OPTION_CALLS_BURST);
+	atomic_store(&here->begun_ns, atomic_load(&calls.asked_ns));
+	atomic_store(&here->begun_ticks, begun_ticks);
+	atomic_store(&here->end_ticks, begun_ticks + here->planned_ticks);
+	atomic_store(&here->window, calls_window_number(number, here));
+	return true;
+}
+
+void calls_window_end(struct calls_interpreter *here, uint64_t now_ticks)
 {
 	struct thread *thread = thread_self();
 	struct calls_thread *own = thread ? thread_own(thread, COLLECTOR_calls) : NULL;
-	bool is_open = atomic_load_explicit(&calls.state, memory_order_relaxed) == CALLS_OPEN;
+	bool is_open = atomic_load_explicit(&here->state, memory_order_relaxed) == CALLS_OPEN;
 
-	if (own && !is_own(own->tree, thread))
-		tree_take(own, thread);
-	calls.closer = own ? own->tree : NULL;
-	calls.is_cut = now_ticks < calls.end_ticks;
-	calls.closed_ticks = now_ticks;
-	calls.closed_cpu_ns = calls_cpu_ns();
-	calls.closing_ticks = ticks_now() - now_ticks;
-	calls.slowness = is_open ? calls_events_slowness() : 1;
+	if (own && !is_own(own->tree, here, thread))
+		tree_another(here, own, thread);
+	here->closer = own ? own->tree : NULL;
+	here->is_cut = now_ticks < atomic_load(&here->end_ticks);
+	here->closed_ticks = now_ticks;
+	here->closed_cpu_ns = calls_cpu_ns();
+	here->closing_ticks = ticks_now() - now_ticks;
+	here->slowness = is_open ? calls_events_slowness(here) : 1;
 	if (own)
 		own->tree = NULL;
-	if (is_open && !monitoring_set(&calls.tool, 0))
-		atomic_store(&calls.is_lost, true);
+	if (is_open && !monitoring_set(&here->tool, 0))
+		atomic_store(&here->is_lost, true);
 	/* Pairs with the drainer's look at it: nothing of the window is touched any more. */
-	atomic_store_explicit(&calls.state, CALLS_OVER, memory_order_release);
+	atomic_store_explicit(&here->state, CALLS_OVER, memory_order_release);
 }

@@ -3,21 +3,42 @@
  *
  *   window over --> what it cost, how long it was --> its weight --> trees --> nodes, counts, durations, time
  *
- * In the drainer, while the window is over and before the next: nobody else touches the trees.
+ * In the drainer, while the window is over in an interpreter and before the next: nobody else touches that
+ * one's trees.
  */
 #include "calls.h"
 
 #define COST_SHARE_MOST 20 /* all but a twentieth of a window */
 
+/* The window that is written, over in every interpreter but those that were left behind. */
+struct window {
+	const struct calls_interpreter *clock; /* whose readings of the clocks are taken */
+	uint64_t paused_ticks; /* that part's events, and opening it */
+	uint64_t cost_ticks; /* the same of all parts */
+	unsigned parts;
+	bool is_any_cut;
+};
+
+static void window_shut(void);
+static void window_close(void);
+static bool window_is_over(void);
 static void window_write(const struct collector_writer *writer);
-static uint64_t window_cost_ticks(uint64_t end_ticks);
-static double events_slowness(void);
-static double window_cpu_ns(uint64_t cost_ticks, uint64_t quiet);
+static void window_take(struct window *window);
+static bool is_better_clock(const struct calls_interpreter *one,
+			    const struct calls_interpreter *than);
+static uint64_t end_ticks_of(const struct calls_interpreter *one);
+static uint64_t cost_ticks_of(const struct calls_interpreter *one);
+static double weight_of(const struct calls_interpreter *one);
+static void costs_follow(double slowness);
+static double window_cpu_ns(const struct window *window);
 static double signed_ns(uint64_t later_ns, uint64_t earlier_ns);
-static double window_seen_ns(uint64_t cost_ticks, uint64_t quiet);
-static uint64_t quiet_windows(void);
+static double window_seen_ns(const struct window *window);
+static double later_cpu_ns(const struct window *window);
+static uint64_t quiet_windows(const struct calls_interpreter *clock);
+static void part_write(struct calls_interpreter *one, const struct collector_writer *writer);
 static void window_count(void);
 static void trees_drop(void);
+static bool is_part(const struct calls_interpreter *one);
 static void tree_write(struct calltree *tree, const struct collector_writer *writer);
 static void nodes_write(const struct calltree *tree, const struct collector_writer *writer);
 static void node_write(const struct calltree *tree, uint32_t node,
@@ -27,16 +48,22 @@ static void sample_write(struct recording_sample *sample, uint64_t value,
 
 void calls_write(const struct collector_writer *writer)
 {
-	uint32_t state = atomic_load_explicit(&calls.state, memory_order_acquire);
 	bool is_last = atomic_load(&calls.is_stopped);
 
-	if (calls.mode == CALLS_WINDOWS &&
-	    (state == CALLS_OVER || (is_last && state == CALLS_OPEN))) {
-		if (atomic_load(&calls.begun_cpu_ns))
-			window_write(writer);
-		else
-			trees_drop();
-		atomic_store_explicit(&calls.state, CALLS_NONE, memory_order_release);
+	if (calls.mode == CALLS_WINDOWS && is_last)
+		window_shut();
+	if (calls_plan.is_asked && !calls_plan.is_closed)
+		window_close();
+	if (calls_plan.is_closed && window_is_over()) {
+		window_write(writer);
+		calls_plan.is_asked = calls_plan.is_closed = false;
+	}
+	for (unsigned i = 0; calls.mode == CALLS_WINDOWS && i < CALLS_INTERPRETERS; i++) {
+		struct calls_interpreter *one = &calls.interpreters[i];
+
+		if (atomic_load_explicit(&one->state, memory_order_acquire) == CALLS_OVER &&
+		    !calls_takes_part(one))
+			part_write(one, writer);
 	}
 	for (uint32_t i = 0; calls.mode == CALLS_ALWAYS && i < atomic_load(&calls.tree_count);
 	     i++) {
@@ -46,8 +73,77 @@ void calls_write(const struct collector_writer *writer)
 		if (used == CALLS_TREE_FULL || (is_last && used == CALLS_TREE_USED))
 			tree_write(calls_tree_at(i), writer);
 	}
-	if (is_last)
-		atomic_store(&calls.state, CALLS_NONE);
+	for (unsigned i = 0; is_last && i < CALLS_INTERPRETERS; i++)
+		atomic_store(&calls.interpreters[i].state, CALLS_NONE);
+}
+
+/* At the end of the process what was seen is all that there was. */
+static void window_shut(void)
+{
+	for (unsigned i = 0; i < CALLS_INTERPRETERS; i++) {
+		struct calls_interpreter *one = &calls.interpreters[i];
+		uint32_t state = atomic_load_explicit(&one->state, memory_order_acquire);
+
+		if (state == CALLS_OPEN) {
+			one->closed_ticks = ticks_now();
+			one->closed_cpu_ns = calls_cpu_ns();
+			one->slowness = one->slowness_taken;
+			atomic_store(&one->state, CALLS_OVER);
+		} else if (state == CALLS_ASKED) {
+			atomic_store(&one->state, CALLS_NONE);
+		}
+	}
+}
+
+/* The first of its parts is over, if it is: then the next window does not wait for the others. */
+static void window_close(void)
+{
+	struct window window = { 0 };
+	const struct calls_interpreter *clock;
+	uint64_t length_ticks;
+
+	window_take(&window);
+	clock = window.clock;
+	if (!clock)
+		return;
+	if (!atomic_load(&calls.begun_cpu_ns)) {
+		trees_drop();
+		return;
+	}
+	length_ticks = end_ticks_of(clock) - atomic_load(&clock->begun_ticks);
+	if (clock->is_cut && !window_is_over())
+		length_ticks = clock->planned_ticks;
+	calls_plan.is_closed = true;
+	window_count();
+	for (unsigned i = 0; i < CALLS_INTERPRETERS; i++) {
+		if (calls_takes_part(&calls.interpreters[i]))
+			calls_plan.windows_at[i] = calls_plan.windows;
+	}
+	calls_plan.last_end_ns = atomic_load(&clock->begun_ns) + ticks_to_ns(length_ticks);
+	calls_plan.quiet = 0;
+	if (clock->closed_ticks > end_ticks_of(clock) && !window.is_any_cut)
+		calls_plan.quiet = quiet_windows(clock);
+	calls_next(calls_plan.last_end_ns);
+}
+
+/* In all of its parts, or it is time for the next. */
+static bool window_is_over(void)
+{
+	bool is_waited_for = false;
+
+	for (unsigned i = 0; i < CALLS_INTERPRETERS; i++) {
+		const struct calls_interpreter *one = &calls.interpreters[i];
+
+		is_waited_for |= calls_takes_part(one) && !is_part(one);
+	}
+	return !is_waited_for || (calls_plan.is_closed && os_monotonic_ns() >= calls_plan.next_ns);
+}
+
+/* It took part in the window, and has closed it. */
+static bool is_part(const struct calls_interpreter *one)
+{
+	return calls_takes_part(one) &&
+	       atomic_load_explicit(&one->state, memory_order_acquire) == CALLS_OVER;
 }
 
 static void window_write(const struct collector_writer *writer)
@@ -56,101 +152,128 @@ static void window_write(const struct collector_writer *writer)
 		.thread = RECORDING_THREAD_PROCESS,
 		.metric = METRIC_calls_calls,
 	};
-	uint64_t cost_ticks, end_ticks, quiet = 0;
+	struct window window = { 0 };
 	double cpu_ns;
 
-	if (atomic_load(&calls.state) == CALLS_OPEN) {
-		/* At the end of the process what was seen is all that there was. */
-		calls.closed_ticks = ticks_now();
-		calls.closed_cpu_ns = calls_cpu_ns();
-		calls.slowness = calls_plan.slowness;
-	}
-	end_ticks = calls.closed_ticks < calls.end_ticks ? calls.closed_ticks : calls.end_ticks;
-	cost_ticks = window_cost_ticks(end_ticks);
-	calls_plan.weight = calls_plan.rarity;
-	if (calls.is_cut)
-		calls_plan.weight *= (double)calls.planned_ticks /
-				     (double)(end_ticks - calls.begun_ticks - cost_ticks + 1);
-	window_count();
-	calls_plan.cost_ns += ticks_to_ns(cost_ticks);
-	calls_plan.last_end_ns = calls.begun_ns + ticks_to_ns(end_ticks - calls.begun_ticks);
-	if (calls.closed_ticks > calls.end_ticks)
-		quiet = quiet_windows();
-	cpu_ns = calls_plan.weight * window_cpu_ns(cost_ticks, quiet);
+	window_take(&window);
+	calls_plan.weight = weight_of(window.clock);
+	costs_follow(window.clock->slowness);
+	calls_plan.cost_ns += ticks_to_ns(window.cost_ticks);
+	calls_plan.paused_ns += ticks_to_ns(window.paused_ticks);
+	cpu_ns = calls_plan.weight * window_cpu_ns(&window);
 	calls_plan.observed_cpu_ns += cpu_ns;
-	calls_plan.doubted_ns += calls_plan.weight * (double)ticks_to_ns(cost_ticks);
+	calls_plan.doubted_ns += calls_plan.weight * (double)ticks_to_ns(window.cost_ticks);
 	/* How much the window saw: readers need it for the error. */
-	size.time_ns = calls.begun_ns;
+	size.time_ns = atomic_load(&window.clock->begun_ns);
 	size.value = (uint64_t)cpu_ns;
 	writer->sample(&size);
-	for (uint32_t i = 0; i < atomic_load(&calls.tree_count); i++) {
-		struct calltree *tree = calls_tree_at(i);
-
-		if (atomic_load_explicit(&tree->state, memory_order_acquire) != CALLS_TREE_USED)
-			continue;
-		if (tree->last_ticks < end_ticks)
-			calltree_pass(tree, end_ticks, 0);
-		if (tree == calls.closer)
-			calltree_pass(tree, tree->last_ticks + quiet * calls.planned_ticks, 0);
-		tree_write(tree, writer);
-	}
-	calls_next(calls_plan.last_end_ns);
 }
 
-/* What the events cost in a window that ended there, and opening it. */
-static uint64_t window_cost_ticks(uint64_t end_ticks)
+static void window_take(struct window *window)
 {
-	uint64_t taken_ticks =
-		calls.end_ticks - calls.begun_ticks - calls.planned_ticks - calls.opening_ticks;
-	uint64_t cost_ticks =
-		(uint64_t)((double)taken_ticks * events_slowness()) + calls.opening_ticks;
+	for (unsigned i = 0; i < CALLS_INTERPRETERS; i++) {
+		const struct calls_interpreter *one = &calls.interpreters[i];
+
+		if (!is_part(one))
+			continue;
+		window->cost_ticks += cost_ticks_of(one);
+		window->parts++;
+		window->is_any_cut |= one->is_cut;
+		if (!window->clock || is_better_clock(one, window->clock))
+			window->clock = one;
+	}
+	if (window->clock)
+		window->paused_ticks = cost_ticks_of(window->clock);
+}
+
+/* The first that has closed it at its end: until then all parts were the window's. Where all were cut short, the
+   one that saw most. */
+static bool is_better_clock(const struct calls_interpreter *one,
+			    const struct calls_interpreter *than)
+{
+	if (one->is_cut != than->is_cut)
+		return than->is_cut;
+	return one->is_cut ? one->closed_ticks > than->closed_ticks :
+			     one->closed_ticks < than->closed_ticks;
+}
+
+static uint64_t end_ticks_of(const struct calls_interpreter *one)
+{
+	uint64_t end_ticks = atomic_load_explicit(&one->end_ticks, memory_order_relaxed);
+
+	return one->closed_ticks < end_ticks ? one->closed_ticks : end_ticks;
+}
+
+/* What the events cost in a part, and opening it. */
+static uint64_t cost_ticks_of(const struct calls_interpreter *one)
+{
+	uint64_t begun_ticks = atomic_load(&one->begun_ticks);
+	uint64_t taken_ticks = atomic_load_explicit(&one->end_ticks, memory_order_relaxed) -
+			       begun_ticks - one->planned_ticks - one->opening_ticks;
+	/* How much more events cost than they were taken to. */
+	double slowness = one->slowness / one->slowness_taken;
+	uint64_t cost_ticks = (uint64_t)((double)taken_ticks * slowness) + one->opening_ticks;
 	/* Measured at another moment, it could be more than all there was. */
 	uint64_t most_ticks =
-		(end_ticks - calls.begun_ticks) / COST_SHARE_MOST * (COST_SHARE_MOST - 1);
+		(end_ticks_of(one) - begun_ticks) / COST_SHARE_MOST * (COST_SHARE_MOST - 1);
 
 	return cost_ticks < most_ticks ? cost_ticks : most_ticks;
 }
 
-/* How much more events cost in the window that has been than it was taken to last; from now on they are taken
-   to cost that. */
-static double events_slowness(void)
+/* What a part's counts stand for. */
+static double weight_of(const struct calls_interpreter *one)
 {
-	double now = calls.slowness, taken = calls_plan.slowness;
+	uint64_t seen_ticks =
+		end_ticks_of(one) - atomic_load(&one->begun_ticks) - cost_ticks_of(one);
 
-	calls_plan.slowness = now;
+	return calls_plan.rarity *
+	       (one->is_cut ? (double)one->planned_ticks / (double)(seen_ticks + 1) : 1);
+}
+
+/* From now on events are taken to cost what they did in the window that has been. */
+static void costs_follow(double slowness)
+{
+	calls_plan.slowness = slowness;
 	for (unsigned of = 0; of < CALLTREE_EVENTS; of++)
-		calls.cost_ticks[of] = (uint64_t)((double)calls.cost_start_ticks[of] * now);
-	return now / taken;
+		calls.cost_ticks[of] = (uint64_t)((double)calls.cost_start_ticks[of] * slowness);
 }
 
 /*
  * CPU time that the program used in the window, and in those that would have followed before it was closed.
  * Where our own thread competes with the program for a processor, a window tends to begin when the program
  * has just lost it; so counts are scaled by the share of CPU time that windows saw, not of elapsed time.
+ *
+ * The clock is the process's: it has what interpreters used that ran at the same time, each under a GIL of its
+ * own; those that share one took turns. Either way it was the window's as long as all parts lasted, until the
+ * first one was closed, less what the events of all of them cost.
  */
-static double window_cpu_ns(uint64_t cost_ticks, uint64_t quiet)
+static double window_cpu_ns(const struct window *window)
 {
-	double planned_ns = (double)ticks_to_ns(calls.planned_ticks);
-	double spent_ns = (double)ticks_to_ns(calls.closed_ticks - calls.begun_ticks) -
-			  (double)ticks_to_ns(cost_ticks);
-	double cpu_ns = signed_ns(calls.closed_cpu_ns, calls.begun_cpu_ns) -
-			(double)ticks_to_ns(cost_ticks + calls.closing_ticks);
-	double first_ns = planned_ns;
+	const struct calls_interpreter *clock = window->clock;
+	uint64_t begun_ticks = atomic_load(&clock->begun_ticks);
+	uint64_t begun_cpu_ns = atomic_load(&calls.begun_cpu_ns);
+	double planned_ns = (double)ticks_to_ns(clock->planned_ticks);
+	double spent_ns = (double)ticks_to_ns(clock->closed_ticks - begun_ticks) -
+			  (double)ticks_to_ns(window->paused_ticks);
+	double cpu_ns = signed_ns(clock->closed_cpu_ns, begun_cpu_ns) -
+			(double)ticks_to_ns(window->cost_ticks + clock->closing_ticks) +
+			later_cpu_ns(window);
+	double first_ns = planned_ns, quiet = (double)calls_plan.quiet;
 
-	if (calls_plan.end_seen_ticks && calls_plan.end_seen_ticks < calls.closed_ticks)
-		return window_seen_ns(cost_ticks, quiet);
+	if (calls_plan.end_seen_ticks && calls_plan.end_seen_ticks < clock->closed_ticks)
+		return window_seen_ns(window);
 	if (cpu_ns < 0)
 		return 0;
-	if (spent_ns <= planned_ns * (double)(quiet + 1))
+	if (spent_ns <= planned_ns * (quiet + 1))
 		return cpu_ns;
 	/* Evenly, if nobody was seen to run in it. A program that was and then called nothing has lost its
 	   processor, or sleeps, and used what it used before the end; or is in C calls, and used all there was, on
 	   all its processors. */
-	if (calls.opening_ticks && cpu_ns <= spent_ns) {
-		double before_ns = signed_ns(calls.opened_cpu_ns, calls.begun_cpu_ns);
+	if (clock->opening_ticks && cpu_ns <= spent_ns) {
+		double before_ns = signed_ns(clock->opened_cpu_ns, begun_cpu_ns);
 		double after_ns = cpu_ns > before_ns ? cpu_ns - before_ns : 0;
 		double left_ns =
-			planned_ns - (double)ticks_to_ns(calls.opened_ticks - calls.begun_ticks);
+			planned_ns - (double)ticks_to_ns(clock->opened_ticks - begun_ticks);
 
 		first_ns = before_ns + (after_ns < left_ns ? after_ns : left_ns);
 	} else {
@@ -158,20 +281,7 @@ static double window_cpu_ns(uint64_t cost_ticks, uint64_t quiet)
 	}
 	if (cpu_ns < first_ns)
 		first_ns = cpu_ns;
-	return first_ns +
-	       (cpu_ns - first_ns) * planned_ns * (double)quiet / (spent_ns - planned_ns);
-}
-
-/* Whoever began the window has been kept from reading the clock until its end: it says nothing. */
-static void trees_drop(void)
-{
-	for (uint32_t i = 0; i < atomic_load(&calls.tree_count); i++) {
-		if (atomic_load(&calls_tree_at(i)->state) == CALLS_TREE_USED) {
-			calltree_clear(calls_tree_at(i));
-			atomic_store(&calls_tree_at(i)->state, CALLS_TREE_FREE);
-		}
-	}
-	calls_next(os_monotonic_ns());
+	return first_ns + (cpu_ns - first_ns) * planned_ns * quiet / (spent_ns - planned_ns);
 }
 
 /* Two readings by different threads may stand a little against their order. */
@@ -181,15 +291,17 @@ static double signed_ns(uint64_t later_ns, uint64_t earlier_ns)
 }
 
 /* The same, where our thread has read the clock at the window's end, or a little after it. */
-static double window_seen_ns(uint64_t cost_ticks, uint64_t quiet)
+static double window_seen_ns(const struct window *window)
 {
-	double planned_ns = (double)ticks_to_ns(calls.planned_ticks);
-	double cost_ns = (double)ticks_to_ns(cost_ticks);
-	double length_ns =
-		(double)ticks_to_ns(calls_plan.end_seen_ticks - calls.begun_ticks) - cost_ns;
-	double cpu_ns = signed_ns(calls_plan.end_cpu_ns, calls.begun_cpu_ns) - cost_ns;
-	double later_ns = signed_ns(calls.closed_cpu_ns, calls_plan.end_cpu_ns);
-	double last_ns = (double)ticks_to_ns(calls.closed_ticks - calls_plan.end_seen_ticks);
+	const struct calls_interpreter *clock = window->clock;
+	uint64_t begun_ticks = atomic_load(&clock->begun_ticks);
+	double planned_ns = (double)ticks_to_ns(clock->planned_ticks);
+	double length_ns = (double)ticks_to_ns(calls_plan.end_seen_ticks - begun_ticks) -
+			   (double)ticks_to_ns(window->paused_ticks);
+	double cpu_ns = signed_ns(calls_plan.end_cpu_ns, atomic_load(&calls.begun_cpu_ns)) -
+			(double)ticks_to_ns(window->cost_ticks);
+	double later_ns = signed_ns(clock->closed_cpu_ns, calls_plan.end_cpu_ns);
+	double last_ns = (double)ticks_to_ns(clock->closed_ticks - calls_plan.end_seen_ticks);
 
 	if (cpu_ns < 0)
 		cpu_ns = 0;
@@ -197,7 +309,27 @@ static double window_seen_ns(uint64_t cost_ticks, uint64_t quiet)
 		cpu_ns *= planned_ns / length_ns;
 	if (later_ns < 0 || last_ns < planned_ns)
 		return cpu_ns;
-	return cpu_ns + later_ns * planned_ns * (double)quiet / last_ns;
+	return cpu_ns + later_ns * planned_ns * (double)calls_plan.quiet / last_ns;
+}
+
+/* A part with more events than the first one lasts longer, by what they cost. What is used meanwhile is shared
+   by all parts, and one share of it is the window's. */
+static double later_cpu_ns(const struct window *window)
+{
+	uint64_t first_ticks = window->clock->closed_ticks;
+	double sum_ns = 0;
+
+	for (unsigned i = 0; i < CALLS_INTERPRETERS && window->parts > 1; i++) {
+		const struct calls_interpreter *one = &calls.interpreters[i];
+		double used_ns;
+
+		if (!is_part(one) || end_ticks_of(one) <= first_ticks)
+			continue;
+		used_ns = signed_ns(one->closed_cpu_ns, window->clock->closed_cpu_ns);
+		sum_ns += used_ns / window->parts * (double)(end_ticks_of(one) - first_ticks) /
+			  (double)(one->closed_ticks - first_ticks);
+	}
+	return sum_ns;
 }
 
 static void window_count(void)
@@ -208,10 +340,11 @@ static void window_count(void)
 }
 
 /* From the end of the window to the moment when an event showed that it was over, none came: windows that
-   would have been there saw nothing but the closer where it was. */
-static uint64_t quiet_windows(void)
+   would have been there saw nothing but the closers where they were. */
+static uint64_t quiet_windows(const struct calls_interpreter *clock)
 {
-	uint64_t closed_ns = calls.begun_ns + ticks_to_ns(calls.closed_ticks - calls.begun_ticks);
+	uint64_t closed_ns = atomic_load(&clock->begun_ns) +
+			     ticks_to_ns(clock->closed_ticks - atomic_load(&clock->begun_ticks));
 	uint64_t count = 0;
 
 	for (;;) {
@@ -223,6 +356,50 @@ static uint64_t quiet_windows(void)
 		window_count();
 		calls_plan.last_end_ns = begin_ns + calls_plan.window_ns;
 	}
+}
+
+/* An interpreter's trees: of its part of the window, and of those before that it had not closed. Its closer was
+   where it was in all windows since, too: in quiet ones, and in those that it has missed. */
+static void part_write(struct calls_interpreter *one, const struct collector_writer *writer)
+{
+	uint64_t end_ticks = end_ticks_of(one);
+	uint64_t missed = calls_plan.windows - calls_plan.windows_at[calls_index(one)];
+	double weight = weight_of(one);
+
+	calls_plan.cost_ns += ticks_to_ns(one->carried_ticks);
+	for (uint32_t i = 0; i < atomic_load(&calls.tree_count); i++) {
+		struct calltree *tree = calls_tree_at(i);
+		bool is_earlier = (uint32_t)atomic_load(&tree->owner) != atomic_load(&one->window);
+		uint64_t until_ticks = is_earlier ? tree->end_ticks : end_ticks;
+
+		if (!calls_is_used_in(tree, one))
+			continue;
+		if (tree->last_ticks < until_ticks)
+			calltree_pass(tree, until_ticks, 0);
+		if (tree == one->closer)
+			calltree_pass(tree, tree->last_ticks + missed * one->planned_ticks, 0);
+		calls_plan.weight = is_earlier ? 1 : weight;
+		tree_write(tree, writer);
+	}
+	atomic_store_explicit(&one->state, CALLS_NONE, memory_order_release);
+}
+
+/* Whoever began the window has been kept from reading the clock until its end: it says nothing. */
+static void trees_drop(void)
+{
+	for (uint32_t i = 0; i < atomic_load(&calls.tree_count); i++) {
+		struct calltree *tree = calls_tree_at(i);
+
+		if (calls_is_used_in(tree, calls_interpreter_of(atomic_load(&tree->owner))) &&
+		    is_part(calls_interpreter_of(atomic_load(&tree->owner))))
+			calls_tree_give(tree);
+	}
+	for (unsigned i = 0; i < CALLS_INTERPRETERS; i++) {
+		if (calls_takes_part(&calls.interpreters[i]))
+			calls_plan.windows_at[i] = calls_plan.windows;
+	}
+	calls_plan.is_asked = false;
+	calls_next(os_monotonic_ns());
 }
 
 /* And give it back. */
@@ -246,8 +423,7 @@ static void tree_write(struct calltree *tree, const struct collector_writer *wri
 		atomic_store(&tree->state, CALLS_TREE_NONE);
 		return;
 	}
-	calltree_clear(tree);
-	atomic_store_explicit(&tree->state, CALLS_TREE_FREE, memory_order_release);
+	calls_tree_give(tree);
 }
 
 /* Parents come before their children. */

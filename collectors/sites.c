@@ -19,9 +19,9 @@
 
 static errmsg sites_start(void);
 static void sites_pass(uint64_t time_ns);
-static bool sites_wants_burst(void);
+static bool sites_wants_burst(unsigned interpreter);
 static bool is_too_dear(void);
-static void sites_burst(void);
+static void sites_burst(unsigned interpreter);
 static void sites_flush(uint64_t time_ns, collector_note *note);
 static uint64_t sites_cost_ns(void);
 static void sites_stop(void);
@@ -125,10 +125,10 @@ static void sites_pass(uint64_t time_ns)
 	}
 }
 
-static bool sites_wants_burst(void)
+static bool sites_wants_burst(unsigned interpreter)
 {
-	return !atomic_load(&sites.is_lost) && !atomic_load(&sites.is_dear) &&
-	       (atomic_load(&sites.is_to_look) || is_too_dear());
+	return interpreter == RECORD_FIRST && !atomic_load(&sites.is_lost) &&
+	       !atomic_load(&sites.is_dear) && (atomic_load(&sites.is_to_look) || is_too_dear());
 }
 
 static bool is_too_dear(void)
@@ -138,9 +138,9 @@ static bool is_too_dear(void)
 	return own_ns > OWN_LEAST_NS && own_ns > os_process_cpu_ns() / OWN_SHARE;
 }
 
-static void sites_burst(void)
+static void sites_burst(unsigned interpreter)
 {
-	if (!sites_wants_burst())
+	if (!sites_wants_burst(interpreter))
 		return;
 	if (atomic_exchange(&sites.is_to_look, false) && !monitoring_holds(&sites.tool))
 		atomic_store(&sites.is_lost, true);

@@ -60,10 +60,11 @@ struct calltree_step {
 struct calltree {
 	/* the collector's */
 	_Atomic uint32_t state;
-	_Atomic uint32_t window;
+	_Atomic uint64_t owner;
 	uint32_t thread; /* serial */
 	uint64_t begun_ns; /* CLOCK_MONOTONIC */
 	uint64_t looked_ticks, looked_cpu_ns; /* at the thread's CPU clock */
+	uint64_t end_ticks; /* of the window */
 
 	/* the cursor */
 	uint64_t last_ticks, clock;

@@ -23,6 +23,7 @@
 #include "recording.h"
 #include "signals.h"
 #include "site.h"
+#include "symbol.h"
 #include "thread.h"
 #include "ticks.h"
 
@@ -67,12 +68,16 @@ struct collector_hooks {
 	uint64_t (*due_ns)(void);
 	/* Code that has been met since then is still to be named; UINT64_MAX: none. drainer */
 	uint64_t (*holds_ns)(void);
-	/* Is there something to be done under the GIL? Then `burst` is called soon, in a thread that runs Python,
-	   between two instructions. drainer */
-	bool (*wants_burst)(void);
-	/* It has been asked for: no thread passes another call before it. drainer */
-	void (*burst_asked)(void);
-	void (*burst)(void); /* burst */
+	/* Another interpreter than RECORD_FIRST is there, or ends, and this is it; numbers are used again, and below
+	   RECORD_INTERPRETERS. The GIL is its own, perhaps. callback; setup */
+	void (*interpreter_begin)(unsigned interpreter);
+	void (*interpreter_end)(unsigned interpreter);
+	/* Is there something to be done under the GIL of this interpreter? Then `burst` is called soon, in a thread
+	   that runs Python there, between two instructions. drainer */
+	bool (*wants_burst)(unsigned interpreter);
+	/* It has been asked for: no thread passes another call there before it. drainer */
+	void (*burst_asked)(unsigned interpreter);
+	void (*burst)(unsigned interpreter); /* burst */
 	/* At each flush: what is worth saying beside the samples. drainer */
 	void (*flush)(uint64_t time_ns, collector_note *note);
 	/* What it cost the program, but for its handlers and the delivery of their signals: the kernel for its ticks,

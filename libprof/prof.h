@@ -28,7 +28,7 @@
  *   tool          the command line tool, one thread
  *   any           all of these
  *
- * Locks, outermost first: GIL, symbol, recording, log; the heap's own are innermost.
+ * Locks, outermost first: GIL, interpreters, symbol, recording, log; the heap's own are innermost.
  */
 #ifndef PROF_H
 #define PROF_H

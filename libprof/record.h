@@ -12,6 +12,7 @@
 #include "thread.h"
 
 #define RECORD_INTERPRETERS 64
+#define RECORD_FIRST 0 /* the interpreter in which the session began */
 #define RECORD_START \
 	UINT16_MAX /* in place of a metric: no sample, but what the thread starts with */
 

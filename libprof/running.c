@@ -62,16 +62,28 @@ void running_write(const struct collector_writer *writer)
 	HOOKS(row)->write(writer);
 }
 
-void running_burst_asked(void)
+void running_interpreter_begin(unsigned interpreter)
 {
-	EACH(burst_asked)
-	HOOKS(row)->burst_asked();
+	EACH(interpreter_begin)
+	HOOKS(row)->interpreter_begin(interpreter);
 }
 
-void running_burst(void)
+void running_interpreter_end(unsigned interpreter)
+{
+	EACH(interpreter_end)
+	HOOKS(row)->interpreter_end(interpreter);
+}
+
+void running_burst_asked(unsigned interpreter)
+{
+	EACH(burst_asked)
+	HOOKS(row)->burst_asked(interpreter);
+}
+
+void running_burst(unsigned interpreter)
 {
 	EACH(burst)
-	HOOKS(row)->burst();
+	HOOKS(row)->burst(interpreter);
 }
 
 void running_flush(uint64_t time_ns, collector_note *note)
@@ -106,12 +118,12 @@ bool running_tick(const siginfo_t *info, void *context)
 	return false;
 }
 
-bool running_wants_burst(void)
+bool running_wants_burst(unsigned interpreter)
 {
 	bool wanted = false;
 
 	EACH(wants_burst)
-	wanted |= HOOKS(row)->wants_burst();
+	wanted |= HOOKS(row)->wants_burst(interpreter);
 	return wanted;
 }
 

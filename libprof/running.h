@@ -19,8 +19,10 @@ void running_drainer_begin(bool own_descriptors);
 void running_drainer_end(void);
 void running_pass(uint64_t time_ns);
 void running_write(const struct collector_writer *writer);
-void running_burst_asked(void);
-void running_burst(void);
+void running_interpreter_begin(unsigned interpreter);
+void running_interpreter_end(unsigned interpreter);
+void running_burst_asked(unsigned interpreter);
+void running_burst(unsigned interpreter);
 void running_flush(uint64_t time_ns, collector_note *note);
 void running_stop(void);
 void running_leave(void);
@@ -29,7 +31,7 @@ void running_after_fork(void);
 /* The first that takes it. signal */
 bool running_tick(const siginfo_t *info, void *context);
 /* Is it so for any? drainer */
-bool running_wants_burst(void);
+bool running_wants_burst(unsigned interpreter);
 /* The earliest. drainer */
 uint64_t running_due_ns(void);
 uint64_t running_holds_ns(void);

@@ -34,7 +34,7 @@
 
 /* SILENT: a forked child under MONPROF_CHILDREN=no. */
 enum session_state { NONE, STARTING, RUNNING, ENDING, OVER, OFF, SILENT };
-enum { PENDING_DRAINER = 1, PENDING_AUDIT = 2, PENDING_NAMES = 4, PENDING_BURST = 8 };
+enum { PENDING_DRAINER = 1, PENDING_AUDIT = 2, PENDING_NAMES = 4 };
 
 static struct {
 	_Atomic uint32_t state;
@@ -64,6 +64,7 @@ static void stop_taking(void);
 static void child(void);
 static void ask_python(uint32_t what);
 static int pending(void *unused);
+static int burst(void *unused);
 static bool tick(const siginfo_t *info, void *context);
 static struct signals_thread *signals_self(void);
 static void thread_ending(struct thread *thread);
@@ -98,6 +99,9 @@ static int event(const char *name, struct py_object *arguments, void *data)
 		audit_unlink(); /* CPython would free the entry with the wrong allocator */
 	else if (state == NONE && starts_here(name, arguments))
 		start();
+	else if (state == ENDING && session_ours() &&
+		 strcmp(name, "cpython.PyInterpreterState_Clear") == 0)
+		interpreters_leave();
 	else if (state != RUNNING || !session_ours())
 		return 0;
 	else if (strcmp(name, "cpython.PyInterpreterState_Clear") != 0)
@@ -172,6 +176,8 @@ static errmsg start_measuring(void)
 
 static errmsg start_collectors(void)
 {
+	static const struct interpreters_hooks hooks = { running_interpreter_begin,
+							 running_interpreter_end };
 	uint32_t mask = 0;
 
 	for (unsigned row = 0; row < COLLECTOR_COUNT; row++) {
@@ -187,6 +193,7 @@ static errmsg start_collectors(void)
 			mask |= 1u << row;
 	}
 	running_select(mask);
+	interpreters_tell(&hooks);
 	return mask ? NULL : "nothing is measured (MONPROF_COLLECT)";
 }
 
@@ -456,8 +463,18 @@ static int pending(void *unused)
 	}
 	if (what & PENDING_NAMES)
 		python_name_threads();
-	if (what & PENDING_BURST)
-		running_burst();
+	return 0;
+}
+
+/* In the interpreter that was asked. */
+static int burst(void *unused)
+{
+	unsigned interpreter = interpreters_answer();
+
+	(void)unused;
+	if (interpreter < RECORD_INTERPRETERS && session_ours() &&
+	    atomic_load(&session.state) == RUNNING)
+		running_burst(interpreter);
 	return 0;
 }
 
@@ -534,10 +551,15 @@ static void drainer_pass(uint64_t time_ns)
 	bool wanted = false;
 
 	running_pass(time_ns);
-	if (running_wants_burst() && atomic_load(&session.state) == RUNNING) {
-		ask_python(PENDING_BURST);
-		running_burst_asked();
+	for (unsigned i = 0; i < RECORD_INTERPRETERS; i++) {
+		if (running_wants_burst(i) && atomic_load(&session.state) == RUNNING &&
+		    interpreters_ask(i, burst))
+			running_burst_asked(i);
 	}
+	/* What they run before the hook is linked is not known. */
+	if (!session.hears_events && interpreters_several() &&
+	    atomic_load(&session.state) == RUNNING)
+		ask_python(PENDING_AUDIT);
 	/* Python names a thread some time after its birth, or never: we ask ever more rarely. */
 	for (struct thread *thread = thread_next(NULL); thread; thread = thread_next(thread)) {
 		uint32_t passes = ++thread->nameless_passes;
@@ -564,8 +586,6 @@ static void drainer_flush(uint64_t time_ns, collector_note *note)
 		signal_given_up = true;
 		thread_lose(NULL, LOSS_signal_taken);
 	}
-	if (!session.hears_events && interpreters_several())
-		ask_python(PENDING_AUDIT);
 }
 
 /* The last thread was one that we had not met (thrd_create, clone): its end is the process's. */

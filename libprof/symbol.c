@@ -183,6 +183,14 @@ const struct symbol *symbol_find(uintptr_t code, uint64_t time_ns)
 	return entry ? &entry->symbol : NULL;
 }
 
+void symbol_keep(uintptr_t code)
+{
+	pthread_mutex_lock(&state.lock);
+	if (!find(code, ALIVE) && state.live_count < LIVE_MAX)
+		make(code);
+	pthread_mutex_unlock(&state.lock);
+}
+
 uint32_t symbol_line(const struct symbol *symbol, uintptr_t instruction)
 {
 	uint64_t key = (symbol->serial ^ (uint64_t)instruction) * 0x9e3779b97f4a7c15u;

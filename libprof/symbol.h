@@ -40,6 +40,9 @@ void symbol_unwatch(void);
  * code object. drainer
  */
 const struct symbol *symbol_find(uintptr_t code, uint64_t time_ns);
+/* Read the name of this code, which lives, now: symbol_find will have it for times from now on until it dies, also
+   where an interpreter ends in between. After its bit has been set in the filter. callback */
+void symbol_keep(uintptr_t code);
 /* Line of an instruction of a symbol's code, 0 where there is none. drainer */
 uint32_t symbol_line(const struct symbol *symbol, uintptr_t instruction);
 /* All rings are drained up to time_ns: names of code that died before it may go. drainer */

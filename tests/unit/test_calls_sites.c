@@ -7,6 +7,7 @@
 #include <criterion/criterion.h>
 #include <stdlib.h>
 
+#define HERE (&calls.interpreters[CALLS_MAIN])
 #define CODE 0x7000u
 #define INSTRUCTION 0x7100u
 #define CALLEE 3
@@ -85,10 +86,10 @@ static void set_up(void)
 	now = 1000000;
 	cpu_ns = 500;
 	calltree_begin(tree, now);
-	tree->window = 7;
-	calls.state = CALLS_OPEN;
-	calls.end_ticks = now * 2;
-	calls.cost_ticks[CALLTREE_OF_C] = 40;
+	tree->owner = 7;
+	HERE->state = CALLS_OPEN;
+	HERE->end_ticks = now * 2;
+	HERE->cost_ticks[CALLTREE_OF_C] = 40;
 }
 
 static void tear_down(void)
@@ -105,7 +106,7 @@ static void begin(void)
 
 	calltree_pass(tree, now, 0);
 	calltree_push(tree, calltree_node(tree, &callee, &is_new), (uintptr_t)&made.frame, true);
-	calls_site_begin(tree, (struct py_object *)(uintptr_t)CODE, now);
+	calls_site_begin(HERE, tree, (struct py_object *)(uintptr_t)CODE, now);
 }
 
 /* After so many ns of the clocks. */
@@ -113,7 +114,7 @@ static uint64_t end(uint64_t wall, uint64_t cpu)
 {
 	now += wall;
 	cpu_ns += cpu;
-	return calls_site_end(tree, now);
+	return calls_site_end(HERE, tree, now);
 }
 
 Test(calls_sites, a_short_call_is_told_by_ticks)
@@ -132,13 +133,13 @@ Test(calls_sites, a_short_call_is_told_by_ticks)
 
 Test(calls_sites, looking_is_not_the_programs_time)
 {
-	uint64_t end_ticks = calls.end_ticks;
+	uint64_t end_ticks = HERE->end_ticks;
 
 	begin();
-	cr_assert_eq(calls.end_ticks, end_ticks + LOOK);
+	cr_assert_eq(HERE->end_ticks, end_ticks + LOOK);
 	cr_assert_eq(tree->last_ticks, now);
 	cr_assert_eq(end(LONG + 40, LONG + 40), LOOK, "whoever is told takes it off");
-	cr_assert_eq(calls.end_ticks, end_ticks + 2 * LOOK);
+	cr_assert_eq(HERE->end_ticks, end_ticks + 2 * LOOK);
 	cr_assert_eq(told_ns, LONG);
 }
 
@@ -182,9 +183,9 @@ Test(calls_sites, one_callee_alone_costs_nothing)
 Test(calls_sites, an_end_that_was_not_seen_is_not_told)
 {
 	begin();
-	calls.state = CALLS_OVER;
+	HERE->state = CALLS_OVER;
 	end(140, 0);
-	calls.state = CALLS_OPEN;
+	HERE->state = CALLS_OPEN;
 	made.thread.frame = (uintptr_t)&made.thread;
 	end(140, 0);
 	cr_assert_eq(tells, 0);

@@ -13,6 +13,7 @@
 #define SAMPLES 64
 
 static struct calltree *tree;
+static struct calls_interpreter *const one = &calls.interpreters[CALLS_MAIN];
 static struct recording_sample samples[SAMPLES], size;
 static struct frame frames[SAMPLES];
 static uint32_t parents[SAMPLES], sample_count, node_count, epoch_now, renewed_at;
@@ -53,15 +54,18 @@ static void set_up(void)
 	calls.trees[0] = tree;
 	calls.tree_count = 1;
 	calls.mode = CALLS_WINDOWS;
-	calls.begun_ns = BEGUN;
-	calls.begun_ticks = BEGUN;
+	one->begun_ns = BEGUN;
+	one->begun_ticks = BEGUN;
 	calls.begun_cpu_ns = 100;
-	calls.planned_ticks = PLANNED;
-	calls.end_ticks = BEGUN + PLANNED;
-	calls.closed_ticks = BEGUN + PLANNED + 1;
-	calls.closed_cpu_ns = 100 + PLANNED;
-	calls.slowness = calls_plan.slowness = 1;
-	calls.state = CALLS_OVER;
+	one->planned_ticks = PLANNED;
+	one->end_ticks = BEGUN + PLANNED;
+	one->closed_ticks = BEGUN + PLANNED + 1;
+	one->closed_cpu_ns = 100 + PLANNED;
+	one->slowness = one->slowness_taken = calls_plan.slowness = 1;
+	one->state = CALLS_OVER;
+	one->window = calls_window_number(9, one);
+	calls_plan.is_asked = true;
+	calls_plan.number = 9;
 	calls_plan.window_ns = PLANNED;
 	calls_plan.rate_ppm = calls_plan.wanted_ppm = 10000;
 	calls_plan.rarity = 1;
@@ -69,6 +73,7 @@ static void set_up(void)
 	calltree_begin(tree, BEGUN);
 	tree->state = CALLS_TREE_USED;
 	tree->thread = 3;
+	tree->owner = one->window;
 	tree->begun_ns = BEGUN;
 }
 
@@ -133,7 +138,7 @@ Test(calls_write, calls_durations_and_time_down_to_the_end)
 	cr_expect_eq(samples[0].time_ns, BEGUN);
 	cr_expect(size.value == PLANNED || size.value == PLANNED - 1, "it was closed a tick later");
 	cr_expect_eq(size.time_ns, BEGUN);
-	cr_expect_eq(calls.state, CALLS_NONE);
+	cr_expect_eq(one->state, CALLS_NONE);
 	cr_expect_eq(tree->state, CALLS_TREE_FREE);
 	cr_expect_eq(tree->node_count, 0);
 	cr_expect_eq(calls_plan.windows, 1);
@@ -146,9 +151,9 @@ Test(calls_write, a_window_cut_short_counts_for_all_of_it)
 		enter(0x1000, CALLTREE_PYTHON, 0);
 		leave(100);
 	}
-	calls.is_cut = true;
-	calls.closed_ticks = BEGUN + 999;
-	calls.closed_cpu_ns = 100 + 999;
+	one->is_cut = true;
+	one->closed_ticks = BEGUN + 999;
+	one->closed_cpu_ns = 100 + 999;
 	calls_write(&writer);
 	cr_expect_eq(sum(METRIC_calls_calls, 1, 7), 50);
 	cr_expect_eq(sum(METRIC_calls_time, 1, 0), 5000);
@@ -161,8 +166,8 @@ Test(calls_write, rounding_is_carried_on)
 		enter(0x1000 + i, CALLTREE_PYTHON, 0);
 		leave(0);
 	}
-	calls.is_cut = true;
-	calls.closed_ticks = BEGUN + 1999; /* each counts for 2.5 */
+	one->is_cut = true;
+	one->closed_ticks = BEGUN + 1999; /* each counts for 2.5 */
 	calls_write(&writer);
 	uint64_t all = 0;
 	for (uint32_t i = 0; i < sample_count; i++)
@@ -173,9 +178,9 @@ Test(calls_write, rounding_is_carried_on)
 Test(calls_write, quiet_windows_saw_the_closer)
 {
 	enter(0x1000, CALLTREE_PYTHON, 0);
-	calls.closer = tree;
-	calls.closed_ticks = BEGUN + UINT64_C(1000000000);
-	calls.closed_cpu_ns = 100 + UINT64_C(500000000); /* half of the time at work */
+	one->closer = tree;
+	one->closed_ticks = BEGUN + UINT64_C(1000000000);
+	one->closed_cpu_ns = 100 + UINT64_C(500000000); /* half of the time at work */
 	calls_write(&writer);
 	/* 1 s with windows of 5 us, 1 % of the time: some 2,000 */
 	cr_expect(calls_plan.windows > 1700 && calls_plan.windows < 2300, "%lu",
@@ -190,13 +195,13 @@ Test(calls_write, quiet_windows_saw_the_closer)
 Test(calls_write, a_program_that_lost_its_processor_worked_before_the_end)
 {
 	enter(0x1000, CALLTREE_PYTHON, 0);
-	calls.closer = tree;
-	calls.opened_ticks = BEGUN;
-	calls.opened_cpu_ns = 100;
-	calls.opening_ticks = 100;
-	calls.end_ticks += 100;
-	calls.closed_ticks = BEGUN + PLANNED * 10;
-	calls.closed_cpu_ns = 100 + PLANNED / 2 + 100;
+	one->closer = tree;
+	one->opened_ticks = BEGUN;
+	one->opened_cpu_ns = 100;
+	one->opening_ticks = 100;
+	one->end_ticks += 100;
+	one->closed_ticks = BEGUN + PLANNED * 10;
+	one->closed_cpu_ns = 100 + PLANNED / 2 + 100;
 	calls_write(&writer);
 	cr_expect_eq(size.value, PLANNED / 2);
 }
@@ -204,9 +209,9 @@ Test(calls_write, a_program_that_lost_its_processor_worked_before_the_end)
 Test(calls_write, c_calls_of_two_threads_use_two_processors)
 {
 	enter(0x1000, CALLTREE_PYTHON, 0);
-	calls.closer = tree;
-	calls.closed_ticks = BEGUN + PLANNED + PLANNED / 2;
-	calls.closed_cpu_ns = 100 + PLANNED * 3;
+	one->closer = tree;
+	one->closed_ticks = BEGUN + PLANNED + PLANNED / 2;
+	one->closed_cpu_ns = 100 + PLANNED * 3;
 	calls_write(&writer);
 	cr_expect_eq(size.value, PLANNED * 2);
 }
@@ -214,11 +219,11 @@ Test(calls_write, c_calls_of_two_threads_use_two_processors)
 Test(calls_write, what_events_cost_is_not_the_programs_time)
 {
 	enter(0x1000, CALLTREE_PYTHON, 0);
-	calls.end_ticks = BEGUN + PLANNED + 2000;
-	calls.closed_ticks = calls.end_ticks + 1;
-	calls.closed_cpu_ns = 100 + PLANNED + 2000;
-	calls.opening_ticks = 500;
-	calls.slowness = 2; /* so the other 1,500 were 3,000 */
+	one->end_ticks = BEGUN + PLANNED + 2000;
+	one->closed_ticks = one->end_ticks + 1;
+	one->closed_cpu_ns = 100 + PLANNED + 2000;
+	one->opening_ticks = 500;
+	one->slowness = 2; /* so the other 1,500 were 3,000 */
 	calls.cost_start_ticks[CALLTREE_C] = 10;
 	calls_write(&writer);
 	cr_expect_eq(size.value, PLANNED + 2000 - 3500);
@@ -229,10 +234,10 @@ Test(calls_write, what_events_cost_is_not_the_programs_time)
 Test(calls_write, costs_that_cannot_be_are_bounded)
 {
 	enter(0x1000, CALLTREE_PYTHON, 0);
-	calls.end_ticks = BEGUN + PLANNED * 100;
-	calls.is_cut = true;
-	calls.closed_ticks = BEGUN + 2000;
-	calls.closed_cpu_ns = 100 + 2000;
+	one->end_ticks = BEGUN + PLANNED * 100;
+	one->is_cut = true;
+	one->closed_ticks = BEGUN + 2000;
+	one->closed_cpu_ns = 100 + 2000;
 	calls_write(&writer);
 	cr_expect(size.value > 0 && size.value <= PLANNED, "%lu", size.value);
 	cr_expect_eq(sum(METRIC_calls_calls, 1, 0), (uint64_t)calls_plan.weight);
@@ -255,7 +260,7 @@ Test(calls_write, the_next_window_stands_for_what_its_rate_says)
 	calls_plan.rate_ppm = 2500;
 	enter(0x1000, CALLTREE_PYTHON, 0);
 	calls_write(&writer);
-	cr_expect_float_eq(calls_plan.rarity, 4, 1e-9, "%g", calls_plan.rarity);
+	cr_expect_float_eq(calls_plan.next_rarity, 4, 1e-9, "%g", calls_plan.next_rarity);
 }
 
 Test(calls_write, in_a_new_epoch_nodes_are_put_again)
@@ -275,7 +280,7 @@ Test(calls_write, in_a_new_epoch_nodes_are_put_again)
 Test(calls_write, at_the_end_an_open_window_is_written_and_its_tree_left_alone)
 {
 	enter(0x1000, CALLTREE_PYTHON, 0);
-	calls.state = CALLS_OPEN;
+	one->state = CALLS_OPEN;
 	calls.is_stopped = true;
 	calls_write(&writer);
 	cr_expect_eq(sum(METRIC_calls_calls, 1, 0), 1);
@@ -300,7 +305,7 @@ Test(calls_write, a_window_without_a_clock_says_nothing)
 Test(calls_write, observed_always_full_trees_are_written_and_used_ones_at_the_end)
 {
 	calls.mode = CALLS_ALWAYS;
-	calls.state = CALLS_OPEN;
+	one->state = CALLS_OPEN;
 	enter(0x1000, CALLTREE_PYTHON, 0);
 	calls_write(&writer);
 	cr_expect_eq(sample_count, 0, "its thread is still in it");
@@ -322,12 +327,12 @@ Test(calls_write, observed_always_full_trees_are_written_and_used_ones_at_the_en
 Test(calls_write, cpu_time_read_at_the_end_is_what_the_window_saw)
 {
 	enter(0x1000, CALLTREE_PYTHON, 0);
-	calls.closer = tree;
+	one->closer = tree;
 	calls_plan.end_seen_ticks =
 		BEGUN + PLANNED; /* all of it at work, and half of what follows */
 	calls_plan.end_cpu_ns = 100 + PLANNED;
-	calls.closed_ticks = BEGUN + PLANNED + UINT64_C(1000000000);
-	calls.closed_cpu_ns = calls_plan.end_cpu_ns + UINT64_C(500000000);
+	one->closed_ticks = BEGUN + PLANNED + UINT64_C(1000000000);
+	one->closed_cpu_ns = calls_plan.end_cpu_ns + UINT64_C(500000000);
 	calls_write(&writer);
 	cr_expect(size.value >= PLANNED + (calls_plan.windows - 1) * PLANNED / 2 - 1000 &&
 			  size.value <= PLANNED + (calls_plan.windows - 1) * PLANNED / 2 + 1000,
@@ -339,8 +344,8 @@ Test(calls_write, cpu_time_read_a_little_late_is_of_a_longer_time)
 	enter(0x1000, CALLTREE_PYTHON, 0);
 	calls_plan.end_seen_ticks = BEGUN + 2 * PLANNED;
 	calls_plan.end_cpu_ns = 100 + PLANNED;
-	calls.closed_ticks = BEGUN + 3 * PLANNED;
-	calls.closed_cpu_ns = calls_plan.end_cpu_ns;
+	one->closed_ticks = BEGUN + 3 * PLANNED;
+	one->closed_cpu_ns = calls_plan.end_cpu_ns;
 	calls_plan.rate_ppm = 1; /* no other window falls in between */
 	calls_write(&writer);
 	cr_expect_eq(size.value, PLANNED / 2);
@@ -351,8 +356,8 @@ Test(calls_write, clocks_that_stand_against_their_order_say_nothing)
 	enter(0x1000, CALLTREE_PYTHON, 0);
 	calls_plan.end_seen_ticks = BEGUN + PLANNED;
 	calls_plan.end_cpu_ns = 100 + 3000;
-	calls.closed_ticks = BEGUN + 1000 * PLANNED;
-	calls.closed_cpu_ns = 100 + 2990;
+	one->closed_ticks = BEGUN + 1000 * PLANNED;
+	one->closed_cpu_ns = 100 + 2990;
 	calls_write(&writer);
 	cr_expect_eq(size.value, 3000);
 }

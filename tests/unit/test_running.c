@@ -67,14 +67,27 @@ static bool rate(double factor)
 	return second_follows;
 }
 
-static bool wants(void)
+static bool wants(unsigned interpreter)
 {
+	cr_expect_eq(interpreter, 7);
 	return second_wants;
 }
 
 static void stop(void)
 {
 	say("s");
+}
+
+static void begun(unsigned interpreter)
+{
+	cr_expect_eq(interpreter, 7);
+	say("i");
+}
+
+static void asked(unsigned interpreter)
+{
+	cr_expect_eq(interpreter, 8);
+	say("j");
 }
 
 static const struct collector_hooks first = {
@@ -90,7 +103,11 @@ static const struct collector_hooks second = {
 	.tick = second_tick,
 	.due_ns = five,
 	.cost_ns = five,
+	.interpreter_begin = begun,
+	.interpreter_end = asked,
 	.wants_burst = wants,
+	.burst_asked = asked,
+	.burst = begun,
 	.rate = rate,
 	.stop = stop,
 };
@@ -110,6 +127,16 @@ Test(running, those_of_the_mask_in_order_of_rows)
 	running_select(1u << COLLECTOR_calls);
 	running_thread_begin(NULL);
 	cr_expect_str_eq(called, "absb");
+}
+
+Test(running, interpreters_are_handed_on)
+{
+	running_select(BOTH);
+	running_interpreter_begin(7);
+	running_interpreter_end(8);
+	running_burst_asked(8);
+	running_burst(7);
+	cr_expect_str_eq(called, "ijji");
 }
 
 Test(running, the_first_that_takes_a_tick_has_it)
@@ -134,9 +161,9 @@ Test(running, answers_are_summed_up)
 	cr_expect_eq(running_cost_ns(), 12);
 	cr_expect_eq(running_remainder(METRIC_cpu_cpu, 300), 600);
 	cr_expect_eq(running_remainder(METRIC_calls_calls, 300), 0);
-	cr_expect_not(running_wants_burst());
+	cr_expect_not(running_wants_burst(7));
 	second_wants = true;
-	cr_expect(running_wants_burst());
+	cr_expect(running_wants_burst(7));
 	cr_expect_not(running_rate(0.5));
 	second_follows = true;
 	cr_expect(running_rate(0.5));
@@ -144,5 +171,5 @@ Test(running, answers_are_summed_up)
 	running_select(1u << COLLECTOR_cpu);
 	cr_expect_not(running_rate(0.5));
 	cr_expect_eq(running_cost_ns(), 7);
-	cr_expect_not(running_wants_burst());
+	cr_expect_not(running_wants_burst(7));
 }

@@ -463,7 +463,7 @@ Test(session, what_is_asked_twice_is_done_once)
 	start();
 	stage.has_others = true;
 	for (unsigned i = 0; i < 3; i++)
-		stage.drainer.flush(1, note);
+		stage.drainer.pass(1);
 	cr_expect_eq(stage.pending_calls, 1);
 	session_step_aside();
 	session_come_back();
@@ -475,13 +475,13 @@ Test(session, what_is_asked_twice_is_done_once)
 Test(session, once_there_are_sub_interpreters_the_events_stay)
 {
 	start();
-	stage.drainer.flush(1, note);
+	stage.drainer.pass(1);
 	cr_expect_not(run_pending());
 	stage.has_others = true;
-	stage.drainer.flush(2, note);
+	stage.drainer.pass(2);
 	cr_expect(run_pending());
 	cr_expect_str_eq(done(), "link");
-	stage.drainer.flush(3, note);
+	stage.drainer.pass(3);
 	cr_expect_not(run_pending());
 }
 
@@ -489,10 +489,10 @@ Test(session, sub_interpreters_are_asked_for_again_where_the_queue_was_full)
 {
 	start();
 	stage.has_others = stage.queue_is_full = true;
-	stage.drainer.flush(1, note);
+	stage.drainer.pass(1);
 	cr_expect_str_eq(done(), "", "the drainer runs already");
 	stage.queue_is_full = false;
-	stage.drainer.flush(2, note);
+	stage.drainer.pass(2);
 	cr_expect(run_pending());
 	cr_expect_str_eq(done(), "link");
 }

@@ -225,16 +225,17 @@ Test(sites, when_it_costs_too_much_it_ends)
 	cpu_ns = 19 * 300 * event_ns;
 	for (unsigned i = 0; i < 1500; i++)
 		call();
-	cr_assert_not(sites_collector.wants_burst(), "0.15 s is nothing yet");
+	cr_assert_not(sites_collector.wants_burst(RECORD_FIRST), "0.15 s is nothing yet");
 	for (unsigned i = 0; i < 1500; i++)
 		call();
 	cpu_ns = 21 * 3000 * event_ns;
-	cr_assert_not(sites_collector.wants_burst());
+	cr_assert_not(sites_collector.wants_burst(RECORD_FIRST));
 	cpu_ns = 19 * 3000 * event_ns;
-	cr_assert(sites_collector.wants_burst());
-	sites_collector.burst();
+	cr_assert(sites_collector.wants_burst(RECORD_FIRST));
+	cr_assert_not(sites_collector.wants_burst(RECORD_FIRST + 1), "it is not there");
+	sites_collector.burst(RECORD_FIRST);
 	cr_assert_eq(events_on, 0);
-	cr_assert_not(sites_collector.wants_burst(), "once");
+	cr_assert_not(sites_collector.wants_burst(RECORD_FIRST), "once");
 	sites_collector.flush(0, take_note);
 	cr_assert_str_eq(state, "off: it cost too much");
 	cr_assert_eq(site_find(INSTRUCTION), id, "what is known stays");
@@ -245,7 +246,7 @@ Test(sites, when_it_costs_too_much_it_ends)
 Test(sites, other_collectors_bursts_are_nothing)
 {
 	sets = 0;
-	sites_collector.burst();
+	sites_collector.burst(RECORD_FIRST);
 	cr_assert_eq(sets, 0);
 }
 
@@ -254,20 +255,20 @@ Test(sites, once_a_second_it_looks_after_its_id)
 	const uint64_t second_ns = 1000000000;
 
 	sites_collector.pass(5 * second_ns);
-	cr_assert(sites_collector.wants_burst());
-	sites_collector.burst();
+	cr_assert(sites_collector.wants_burst(RECORD_FIRST));
+	sites_collector.burst(RECORD_FIRST);
 	cr_assert_eq(looks, 1);
 	sites_collector.pass(6 * second_ns - 1);
-	cr_assert_not(sites_collector.wants_burst());
-	sites_collector.burst();
+	cr_assert_not(sites_collector.wants_burst(RECORD_FIRST));
+	sites_collector.burst(RECORD_FIRST);
 	cr_assert_eq(looks, 1);
 	sites_collector.pass(6 * second_ns);
 	id_is_gone = true;
-	sites_collector.burst();
+	sites_collector.burst(RECORD_FIRST);
 	cr_assert_eq(looks, 2);
 	sites_collector.pass(9 * second_ns);
 	cr_assert_eq(lines, 1);
-	cr_assert_not(sites_collector.wants_burst(), "it is gone for good");
+	cr_assert_not(sites_collector.wants_burst(RECORD_FIRST), "it is gone for good");
 }
 
 Test(sites, an_id_that_is_gone_when_it_costs_too_much_is_lost)
@@ -276,8 +277,8 @@ Test(sites, an_id_that_is_gone_when_it_costs_too_much_is_lost)
 	for (unsigned i = 0; i < 3000; i++)
 		call();
 	set_fails = true;
-	cr_assert(sites_collector.wants_burst());
-	sites_collector.burst();
+	cr_assert(sites_collector.wants_burst(RECORD_FIRST));
+	sites_collector.burst(RECORD_FIRST);
 	sites_collector.flush(0, take_note);
 	cr_assert_str_eq(state, "lost its tool id");
 }

@@ -1,0 +1,155 @@
+/*
+ * calls_interpreters.c - the interpreters in which calls are observed: each has a tool, and its part of a
+ * window, which a pending call opens there.
+ *
+ *   begins ---> claim ---> [ burst: opens, or closes, its part of a window ]* ---> ends
+ *
+ * All of it runs in the interpreter, under its GIL; others may do the same at the same time.
+ */
+#include "calls.h"
+
+#define THREADS_LOOKED_AT 32
+
+struct calls calls;
+
+static void tool_lost(struct monitoring *tool);
+
+errmsg calls_claim(struct calls_interpreter *here)
+{
+	errmsg error;
+
+	here->tool = (struct monitoring){
+		.name = "monprof",
+		.wanted = { 2, 4, 3, 5, -1, -1 }, /* PROFILER_ID first */
+		.lost = tool_lost,
+	};
+	if (calls.mode == CALLS_PERIOD)
+		calls_period_set(&here->tool);
+	else
+		calls_events_set(&here->tool);
+	error = monitoring_claim(&here->tool);
+	if (error)
+		return error;
+	if (!here->probe)
+		here->probe = os_pages_map(sizeof(*here->probe));
+	atomic_store(&here->is_lost, false);
+	atomic_store(&here->is_known, true);
+	return NULL;
+}
+
+static void tool_lost(struct monitoring *tool)
+{
+	atomic_store(&((struct calls_interpreter *)tool)->is_lost, true);
+}
+
+void calls_observe(struct calls_interpreter *here)
+{
+	uint32_t number = atomic_fetch_add(&calls.number, 1) + 1;
+
+	for (unsigned of = 0; of < CALLTREE_EVENTS; of++)
+		here->cost_ticks[of] = calls.cost_ticks[of];
+	here->begun_ns = os_monotonic_ns();
+	atomic_store(&here->begun_ticks, ticks_now());
+	here->events_left = CALLS_NEVER;
+	atomic_store(&here->end_ticks, CALLS_NEVER);
+	atomic_store(&here->window, calls_window_number(number, here));
+	atomic_store(&here->state, CALLS_OPEN);
+	if (!monitoring_set(&here->tool, calls.events))
+		atomic_store(&here->is_lost, true);
+}
+
+void calls_interpreter_begin(unsigned interpreter)
+{
+	struct calls_interpreter *here = &calls.interpreters[interpreter];
+	errmsg error;
+
+	/* One call in so many is counted under one GIL: the main interpreter's. */
+	if (calls.mode == CALLS_OFF || calls.mode == CALLS_PERIOD || atomic_load(&calls.is_stopped))
+		return;
+	atomic_store(&calls.has_others, true);
+	error = calls_claim(here);
+	if (!error && calls.mode == CALLS_ALWAYS)
+		calls_observe(here);
+	if (error && !atomic_exchange(&calls.has_refused, true))
+		log_line("calls: in a sub-interpreter they are not counted: %s", error);
+}
+
+/* Its events stay on: its callbacks are nobody's any more. What was seen is the drainer's. */
+void calls_interpreter_end(unsigned interpreter)
+{
+	struct calls_interpreter *here = &calls.interpreters[interpreter];
+	uint32_t asked = CALLS_ASKED;
+
+	/* Pairs with the drainer, which asks and then looks at it. */
+	if (!atomic_exchange(&here->is_known, false))
+		return;
+	monitoring_forget();
+	if (calls.mode == CALLS_ALWAYS) {
+		atomic_store(&here->state, CALLS_NONE);
+		calls_trees_end(here);
+	} else if (!atomic_compare_exchange_strong(&here->state, &asked, CALLS_NONE) &&
+		   asked == CALLS_OPEN) {
+		calls_window_end(here, ticks_now());
+	}
+}
+
+/* ---- windows ---- */
+
+void calls_burst(unsigned interpreter)
+{
+	struct calls_interpreter *here = &calls.interpreters[interpreter];
+	uint32_t state = atomic_load_explicit(&here->state, memory_order_acquire);
+	uint64_t now = ticks_now(), end_ticks;
+
+	if (atomic_load(&calls.is_stopped) || calls.mode == CALLS_OFF)
+		return;
+	if (calls.mode != CALLS_WINDOWS) {
+		if (!monitoring_holds(&here->tool))
+			atomic_store(&here->is_lost, true);
+		return;
+	}
+	if (state == CALLS_ASKED) {
+		calls_window_stamp(here);
+		end_ticks = atomic_load(&here->begun_ticks) + here->planned_ticks;
+		atomic_store(&here->end_ticks, end_ticks);
+		if (!monitoring_holds(&here->tool)) {
+			atomic_store(&here->is_lost, true);
+			calls_window_end(here, now);
+			return;
+		}
+		if (now >= end_ticks)
+			calls_window_follow(here, now);
+		calls_window_open(here, now);
+	} else if (state == CALLS_OPEN && now > atomic_load(&here->end_ticks) &&
+		   !calls_window_follow(here, now)) {
+		calls_window_end(here, now);
+	}
+}
+
+void calls_window_stamp(struct calls_interpreter *one)
+{
+	uint64_t not_yet = 0;
+
+	if (!atomic_compare_exchange_strong(&one->begun_ticks, &not_yet, ticks_now()) ||
+	    atomic_load(&calls.begun_cpu_ns))
+		return;
+	/* The first one begins it for all: they are asked one right after the other. */
+	not_yet = 0;
+	atomic_compare_exchange_strong(&calls.begun_cpu_ns, &not_yet, calls_cpu_ns());
+}
+
+uint64_t calls_cpu_ns(void)
+{
+	pid_t drainer = atomic_load(&calls.drainer);
+	struct thread *thread = NULL;
+	uint64_t own_ns = 0;
+
+	/* The process's clock has other running threads' time as of the last tick; looking at theirs brings it
+	   up to date. */
+	for (unsigned i = 0; i < THREADS_LOOKED_AT && (thread = thread_next(thread)); i++)
+		os_thread_cpu_of(atomic_load(&thread->tid), &own_ns);
+	own_ns = 0;
+	if (drainer)
+		os_thread_cpu_of(drainer, &own_ns);
+	return os_process_cpu_ns() - own_ns - atomic_load(&calls.drainer_earlier_ns);
+}

@@ -1,0 +1,128 @@
+/*
+ * calls_trees.c - whose each tree is.
+ *
+ *   FREE --(a thread takes it)--> USED --(it changes to another, or ends)--> FULL --(drainer)--> FREE
+ *                                  +--------(the window is over: drainer)------------------------^
+ *
+ * A tree is of one thread in one interpreter, and in one window of that (observed always: from one flush to the
+ * next), which its owner says; 0 while it is nobody's, so that nobody who looks for an interpreter's trees
+ * takes one that has just been taken for another.
+ */
+#include "calls.h"
+
+static void tree_gone(const struct thread *thread, struct calltree *tree);
+static void tree_end(struct calltree *tree, uint64_t owner);
+
+bool calls_tree_add(void)
+{
+	uint32_t at = atomic_load(&calls.tree_count);
+	struct calltree *tree = at < CALLS_TREES_MAX ? os_pages_map(sizeof(*tree)) : NULL;
+	bool is_put = false;
+
+	if (!tree)
+		return false;
+	atomic_store_explicit(&tree->state, CALLS_TREE_FREE, memory_order_relaxed);
+	/* Whoever finds a slot taken that is not counted yet counts it. */
+	while (!is_put && (at = atomic_load(&calls.tree_count)) < CALLS_TREES_MAX) {
+		struct calltree *none = NULL;
+
+		is_put = atomic_compare_exchange_strong(&calls.trees[at], &none, tree);
+		atomic_compare_exchange_strong(&calls.tree_count, &at, at + 1);
+	}
+	if (!is_put)
+		os_pages_unmap(tree, sizeof(*tree));
+	return is_put;
+}
+
+struct calltree *calls_tree_get(void)
+{
+	uint32_t count = atomic_load_explicit(&calls.tree_count, memory_order_acquire);
+
+	for (uint32_t i = 0; i < count; i++) {
+		struct calltree *tree = atomic_load_explicit(&calls.trees[i], memory_order_acquire);
+		uint32_t is_free = CALLS_TREE_FREE;
+
+		if (tree && atomic_compare_exchange_strong_explicit(
+				    &tree->state, &is_free, CALLS_TREE_USED, memory_order_acquire,
+				    memory_order_relaxed))
+			return tree;
+	}
+	return NULL;
+}
+
+void calls_tree_give(struct calltree *tree)
+{
+	calltree_clear(tree);
+	atomic_store_explicit(&tree->owner, 0, memory_order_relaxed);
+	atomic_store_explicit(&tree->state, CALLS_TREE_FREE, memory_order_release);
+}
+
+void calls_tree_leave(struct calls_thread *own, const struct thread *thread,
+		      const struct calltree *next)
+{
+	struct calltree *last = own->tree;
+	unsigned at = CALLS_TREES_LEFT - 1;
+
+	for (unsigned i = CALLS_TREES_LEFT; i-- > 0;) {
+		/* One of long ago may be what has just been taken. */
+		if (own->left[i] && (own->left[i] == next || !calls_is_still(own->left[i], thread)))
+			own->left[i] = NULL;
+		at = own->left[i] ? at : i;
+	}
+	if (!last || last == next || !calls_is_still(last, thread))
+		return;
+	/* In windows, the window's end takes it. */
+	if (own->left[at] && calls.mode == CALLS_ALWAYS)
+		tree_end(own->left[at], atomic_load(&own->left[at]->owner));
+	own->left[at] = last;
+}
+
+bool calls_is_still(const struct calltree *tree, const struct thread *thread)
+{
+	uint64_t owner = atomic_load_explicit(&tree->owner, memory_order_relaxed);
+	uint32_t window =
+		atomic_load_explicit(&calls_interpreter_of(owner)->window, memory_order_relaxed);
+
+	return calls_is_thread(owner, thread) &&
+	       (calls.mode == CALLS_ALWAYS || (uint32_t)owner == window);
+}
+
+/* Observed always: no thread is in them any more, nor comes back. */
+void calls_trees_end(struct calls_interpreter *here)
+{
+	for (uint32_t i = 0; i < atomic_load(&calls.tree_count); i++) {
+		struct calltree *tree = calls_tree_at(i);
+
+		uint64_t owner = atomic_load(&tree->owner);
+
+		if (calls_is_used_in(tree, here))
+			tree_end(tree, owner);
+	}
+}
+
+/* Observed always, a thread that has ended has left its trees behind. In windows, the window's end takes them. */
+void calls_thread_gone(struct thread *thread)
+{
+	struct calls_thread *own = thread_own(thread, COLLECTOR_calls);
+
+	tree_gone(thread, own->tree);
+	for (unsigned i = 0; i < CALLS_TREES_LEFT; i++)
+		tree_gone(thread, own->left[i]);
+	*own = (struct calls_thread){ 0 };
+}
+
+static void tree_gone(const struct thread *thread, struct calltree *tree)
+{
+	uint64_t owner = tree ? atomic_load(&tree->owner) : 0;
+
+	if (owner && calls.mode == CALLS_ALWAYS && calls_is_thread(owner, thread))
+		tree_end(tree, owner);
+}
+
+/* Nobody goes on in it. Its interpreter may end while its thread, elsewhere, gives it up: one of them does it. */
+static void tree_end(struct calltree *tree, uint64_t owner)
+{
+	/* Pairs with the drainer's look at it. */
+	if (atomic_compare_exchange_strong(&tree->owner, &owner, 0))
+		atomic_store_explicit(&tree->state, CALLS_TREE_FULL, memory_order_release);
+}
