@@ -29,6 +29,7 @@
 #define CHECK_NS NS_PER_S /* observed always: is the tool id still ours? */
 #define ALWAYS_PASS_NS UINT64_C(5000000) /* full ones are then written */
 #define TREES_WANTED_MOST 64
+#define LOOK_NS 200000 /* that a look at the CPU clock takes at most */
 #define LATE_NS \
 	UINT64_C(20000000) /* a window that nobody has closed by then is closed by a pending call */
 /* CPython 3.13+ allows 16.7 million changes of events in an interpreter's life; two a window. */
@@ -170,7 +171,8 @@ static void plan_begin(void)
 {
 	calls_plan.random = os_random() | 1;
 	calls_plan.start_ns = calls_plan.last_end_ns = os_monotonic_ns();
-	calls_plan.planned_ns = calls_plan.cost_ns = calls_plan.paused_ns = 0;
+	calls_plan.planned_ns = calls_plan.paused_ns = 0;
+	calls_plan.cost_ns = calls_plan.switching_ns = 0;
 	calls_plan.windows = calls_plan.lost = 0;
 	calls_plan.is_asked = calls_plan.is_closed = false;
 	calls_plan.planned_weight_ns = 0;
@@ -318,7 +320,7 @@ static void interpreter_ask(struct calls_interpreter *one, uint64_t time_ns)
 		one->cost_ticks[of] = calls.cost_ticks[of];
 	one->slowness_taken = calls_plan.slowness;
 	atomic_store(&one->begun_ticks, 0);
-	one->opening_ticks = one->closing_ticks = one->carried_ticks = 0;
+	one->opening_ticks = one->opening_cpu_ns = one->carried_ticks = 0;
 	one->is_cut = false;
 	one->events_left = option_number(OPTION_CALLS_BURST);
 	one->closer = NULL;
@@ -358,7 +360,9 @@ static void window_watch(void)
 	}
 	if (now >= end_ticks && !calls_plan.end_seen_ticks) {
 		calls_plan.end_cpu_ns = calls_cpu_ns();
-		calls_plan.end_seen_ticks = now;
+		/* If our thread has lost its processor meanwhile, nobody knows of when that is. */
+		if (ticks_now() - now < ticks_from_ns(LOOK_NS))
+			calls_plan.end_seen_ticks = now;
 	}
 }
 
@@ -565,7 +569,7 @@ static uint64_t calls_cost_ns(void)
 		calls_period_events(calls_plan.events);
 	for (unsigned of = 0; of < CALLTREE_EVENTS; of++)
 		ticks += calls_plan.events[of] * calls.cost_ticks[of];
-	return ticks_to_ns(ticks);
+	return ticks_to_ns(ticks) + calls_plan.switching_ns;
 }
 
 /* Each window stands for more time than at the full rate. Always is exact, and stays so. */

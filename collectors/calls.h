@@ -46,9 +46,11 @@ struct calls_interpreter {
 	_Atomic uint64_t
 		end_ticks; /* later with each event, by what that costs; the drainer looks */
 	uint64_t closed_ticks, closed_cpu_ns; /* when it was noticed that it is over */
-	uint64_t opening_ticks; /* what switching the events on took ... */
+	uint64_t opening_ticks; /* what switching the events on took, waiting for a processor included ... */
+	uint64_t opening_cpu_ns; /* ... and in CPU time */
 	uint64_t opened_ticks, opened_cpu_ns; /* when they were */
-	uint64_t closing_ticks; /* ... and, once it was over, reading the CPU clock */
+	uint64_t reading_cpu_ns,
+		closing_cpu_ns; /* that of reading the clock, and of all there was to do then */
 	uint64_t events_left; /* until it is cut short */
 	double slowness; /* of the machine, at its end */
 	struct calltree *closer; /* whose thread ran nothing from the end to closed_ticks */
@@ -96,6 +98,7 @@ struct calls_plan {
 	uint64_t next_ns, last_end_ns; /* CLOCK_MONOTONIC */
 	uint64_t planned_ns; /* of all windows so far */
 	uint64_t cost_ns; /* CPU time of the events in them: not the program's */
+	uint64_t switching_ns; /* CPU time of opening and closing windows: part of it */
 	uint64_t paused_ns; /* in which it stood still for them */
 	uint64_t windows, changes;
 	uint64_t events[CALLTREE_EVENTS], lost;

@@ -502,7 +502,7 @@ void calls_window_open(struct calls_interpreter *here, uint64_t now_ticks)
 	struct thread *thread = thread_self();
 	struct calltree *tree = NULL;
 	struct frames_link at;
-	uint64_t begun_ticks, end_ticks;
+	uint64_t begun_ticks, end_ticks, begun_cpu_ns = os_thread_cpu_ns();
 
 	calls_window_stamp(here);
 	begun_ticks = atomic_load(&here->begun_ticks);
@@ -530,6 +530,7 @@ void calls_window_open(struct calls_interpreter *here, uint64_t now_ticks)
 	}
 	/* What that took is not the program's time. */
 	here->opening_ticks = ticks_now() - here->opened_ticks;
+	here->opening_cpu_ns = os_thread_cpu_ns() - begun_cpu_ns;
 	atomic_store(&here->end_ticks, end_ticks + here->opening_ticks);
 	if (tree)
 		tree->last_ticks += here->opening_ticks;
@@ -560,7 +561,7 @@ bool calls_window_follow(struct calls_interpreter *here, uint64_t now_ticks)
 		calltree_pass(own->tree, end_ticks + (missed - 1) * here->planned_ticks, 0);
 	}
 	here->carried_ticks += end_ticks - atomic_load(&here->begun_ticks) - here->planned_ticks;
-	here->opening_ticks = 0;
+	here->opening_ticks = here->opening_cpu_ns = 0;
 	here->events_left = option_number(OPTION_CALLS_BURST);
 	atomic_store(&here->begun_ns, atomic_load(&calls.asked_ns));
 	atomic_store(&here->begun_ticks, begun_ticks);
@@ -574,6 +575,8 @@ void calls_window_end(struct calls_interpreter *here, uint64_t now_ticks)
 	struct thread *thread = thread_self();
 	struct calls_thread *own = thread ? thread_own(thread, COLLECTOR_calls) : NULL;
 	bool is_open = atomic_load_explicit(&here->state, memory_order_relaxed) == CALLS_OPEN;
+	/* Our thread wakes for the window's end too, and may take the processor just now: elapsed time says nothing. */
+	uint64_t begun_cpu_ns = os_thread_cpu_ns();
 
 	if (own && !is_own(own->tree, here, thread))
 		tree_another(here, own, thread);
@@ -581,12 +584,13 @@ void calls_window_end(struct calls_interpreter *here, uint64_t now_ticks)
 	here->is_cut = now_ticks < atomic_load(&here->end_ticks);
 	here->closed_ticks = now_ticks;
 	here->closed_cpu_ns = calls_cpu_ns();
-	here->closing_ticks = ticks_now() - now_ticks;
+	here->reading_cpu_ns = os_thread_cpu_ns() - begun_cpu_ns;
 	here->slowness = is_open ? calls_events_slowness(here) : 1;
 	if (own)
 		own->tree = NULL;
 	if (is_open && !monitoring_set(&here->tool, 0))
 		atomic_store(&here->is_lost, true);
+	here->closing_cpu_ns = os_thread_cpu_ns() - begun_cpu_ns;
 	/* Pairs with the drainer's look at it: nothing of the window is touched any more. */
 	atomic_store_explicit(&here->state, CALLS_OVER, memory_order_release);
 }

@@ -14,9 +14,17 @@
 struct window {
 	const struct calls_interpreter *clock; /* whose readings of the clocks are taken */
 	uint64_t paused_ticks; /* that part's events, and opening it */
-	uint64_t cost_ticks; /* the same of all parts */
+	uint64_t cost_ns; /* the same of all parts, in CPU time */
+	uint64_t opening_ns, closing_ns; /* CPU time of theirs */
 	unsigned parts;
+	uint64_t events;
+	double last_event_ns; /* of the program's time since it began, before its end */
 	bool is_any_cut;
+};
+
+/* What a clock showed at some time since the window began; less what events cost. */
+struct reading {
+	double at_ns, cpu_ns;
 };
 
 static void window_shut(void);
@@ -24,15 +32,18 @@ static void window_close(void);
 static bool window_is_over(void);
 static void window_write(const struct collector_writer *writer);
 static void window_take(struct window *window);
+static void window_take_events(struct window *window);
 static bool is_better_clock(const struct calls_interpreter *one,
 			    const struct calls_interpreter *than);
 static uint64_t end_ticks_of(const struct calls_interpreter *one);
 static uint64_t cost_ticks_of(const struct calls_interpreter *one);
+static uint64_t cpu_cost_ns(const struct calls_interpreter *one);
 static double weight_of(const struct calls_interpreter *one);
 static void costs_follow(double slowness);
 static double window_cpu_ns(const struct window *window);
+static struct reading reading_of(const struct window *window, uint64_t ticks, uint64_t cpu_ns);
 static double signed_ns(uint64_t later_ns, uint64_t earlier_ns);
-static double window_seen_ns(const struct window *window);
+static double cpu_since(const struct window *window, const struct reading *read, double end_ns);
 static double later_cpu_ns(const struct window *window);
 static uint64_t quiet_windows(const struct calls_interpreter *clock);
 static void part_write(struct calls_interpreter *one, const struct collector_writer *writer);
@@ -158,11 +169,12 @@ static void window_write(const struct collector_writer *writer)
 	window_take(&window);
 	calls_plan.weight = weight_of(window.clock);
 	costs_follow(window.clock->slowness);
-	calls_plan.cost_ns += ticks_to_ns(window.cost_ticks);
+	calls_plan.cost_ns += window.cost_ns + window.closing_ns;
+	calls_plan.switching_ns += window.opening_ns + window.closing_ns;
 	calls_plan.paused_ns += ticks_to_ns(window.paused_ticks);
 	cpu_ns = calls_plan.weight * window_cpu_ns(&window);
 	calls_plan.observed_cpu_ns += cpu_ns;
-	calls_plan.doubted_ns += calls_plan.weight * (double)ticks_to_ns(window.cost_ticks);
+	calls_plan.doubted_ns += calls_plan.weight * (double)window.cost_ns;
 	/* How much the window saw: readers need it for the error. */
 	size.time_ns = atomic_load(&window.clock->begun_ns);
 	size.value = (uint64_t)cpu_ns;
@@ -176,14 +188,41 @@ static void window_take(struct window *window)
 
 		if (!is_part(one))
 			continue;
-		window->cost_ticks += cost_ticks_of(one);
+		window->cost_ns += cpu_cost_ns(one);
+		window->opening_ns += one->opening_cpu_ns;
+		window->closing_ns += one->closing_cpu_ns;
 		window->parts++;
 		window->is_any_cut |= one->is_cut;
 		if (!window->clock || is_better_clock(one, window->clock))
 			window->clock = one;
 	}
-	if (window->clock)
-		window->paused_ticks = cost_ticks_of(window->clock);
+	if (!window->clock)
+		return;
+	window->paused_ticks = cost_ticks_of(window->clock);
+	window_take_events(window);
+}
+
+/* How many there were, and when the last one was, as the trees of its parts have it. */
+static void window_take_events(struct window *window)
+{
+	uint64_t begun_ticks = atomic_load(&window->clock->begun_ticks), last_ticks = begun_ticks;
+
+	for (uint32_t i = 0; i < atomic_load(&calls.tree_count); i++) {
+		const struct calltree *tree = calls_tree_at(i);
+		const struct calls_interpreter *one =
+			calls_interpreter_of(atomic_load(&tree->owner));
+
+		if (!is_part(one) || !calls_is_used_in(tree, one) ||
+		    (uint32_t)atomic_load(&tree->owner) != atomic_load(&one->window))
+			continue;
+		for (unsigned of = 0; of < CALLTREE_EVENTS; of++)
+			window->events += tree->events[of];
+		last_ticks = tree->last_ticks > last_ticks ? tree->last_ticks : last_ticks;
+	}
+	window->last_event_ns = (double)ticks_to_ns(last_ticks - begun_ticks) -
+				(double)ticks_to_ns(window->paused_ticks);
+	if (window->last_event_ns < 0)
+		window->last_event_ns = 0;
 }
 
 /* The first that has closed it at its end: until then all parts were the window's. Where all were cut short, the
@@ -220,6 +259,16 @@ static uint64_t cost_ticks_of(const struct calls_interpreter *one)
 	return cost_ticks < most_ticks ? cost_ticks : most_ticks;
 }
 
+/* The same in CPU time: who opens it may wait for a processor meanwhile. */
+static uint64_t cpu_cost_ns(const struct calls_interpreter *one)
+{
+	uint64_t cost_ticks = cost_ticks_of(one);
+
+	if (cost_ticks > one->opening_ticks)
+		return ticks_to_ns(cost_ticks - one->opening_ticks) + one->opening_cpu_ns;
+	return one->opening_cpu_ns;
+}
+
 /* What a part's counts stand for. */
 static double weight_of(const struct calls_interpreter *one)
 {
@@ -250,38 +299,38 @@ static void costs_follow(double slowness)
 static double window_cpu_ns(const struct window *window)
 {
 	const struct calls_interpreter *clock = window->clock;
-	uint64_t begun_ticks = atomic_load(&clock->begun_ticks);
-	uint64_t begun_cpu_ns = atomic_load(&calls.begun_cpu_ns);
 	double planned_ns = (double)ticks_to_ns(clock->planned_ticks);
-	double spent_ns = (double)ticks_to_ns(clock->closed_ticks - begun_ticks) -
-			  (double)ticks_to_ns(window->paused_ticks);
-	double cpu_ns = signed_ns(clock->closed_cpu_ns, begun_cpu_ns) -
-			(double)ticks_to_ns(window->cost_ticks + clock->closing_ticks) +
-			later_cpu_ns(window);
-	double first_ns = planned_ns, quiet = (double)calls_plan.quiet;
+	struct reading closed = reading_of(window, clock->closed_ticks, clock->closed_cpu_ns);
+	struct reading first = closed;
+	double within_ns, later_ns;
 
+	closed.cpu_ns -= (double)clock->reading_cpu_ns;
 	if (calls_plan.end_seen_ticks && calls_plan.end_seen_ticks < clock->closed_ticks)
-		return window_seen_ns(window);
-	if (cpu_ns < 0)
+		first = reading_of(window, calls_plan.end_seen_ticks, calls_plan.end_cpu_ns);
+	if (first.cpu_ns < 0)
 		return 0;
-	if (spent_ns <= planned_ns * (quiet + 1))
-		return cpu_ns;
-	/* Evenly, if nobody was seen to run in it. A program that was and then called nothing has lost its
-	   processor, or sleeps, and used what it used before the end; or is in C calls, and used all there was, on
-	   all its processors. */
-	if (clock->opening_ticks && cpu_ns <= spent_ns) {
-		double before_ns = signed_ns(clock->opened_cpu_ns, begun_cpu_ns);
-		double after_ns = cpu_ns > before_ns ? cpu_ns - before_ns : 0;
-		double left_ns =
-			planned_ns - (double)ticks_to_ns(clock->opened_ticks - begun_ticks);
+	if (closed.at_ns <= planned_ns)
+		return first.cpu_ns + later_cpu_ns(window);
+	within_ns = first.cpu_ns - cpu_since(window, &first, planned_ns);
+	later_ns = closed.cpu_ns > within_ns ? closed.cpu_ns - within_ns : 0;
+	return within_ns + later_cpu_ns(window) +
+	       later_ns * planned_ns * (double)calls_plan.quiet / (closed.at_ns - planned_ns);
+}
 
-		first_ns = before_ns + (after_ns < left_ns ? after_ns : left_ns);
-	} else {
-		first_ns *= cpu_ns / spent_ns;
-	}
-	if (cpu_ns < first_ns)
-		first_ns = cpu_ns;
-	return first_ns + (cpu_ns - first_ns) * planned_ns * quiet / (spent_ns - planned_ns);
+/* The program's time from the window's begin to then, and the CPU time in it. */
+static struct reading reading_of(const struct window *window, uint64_t ticks, uint64_t cpu_ns)
+{
+	const struct calls_interpreter *clock = window->clock;
+	uint64_t begun_cpu_ns = atomic_load(&calls.begun_cpu_ns);
+
+	/* Whoever began it may have lost its processor before it came to reading the clock. */
+	if (clock->opening_ticks && signed_ns(clock->opened_cpu_ns, begun_cpu_ns) < 0)
+		begun_cpu_ns = clock->opened_cpu_ns;
+	return (struct reading){
+		(double)ticks_to_ns(ticks - atomic_load(&clock->begun_ticks)) -
+			(double)ticks_to_ns(window->paused_ticks),
+		signed_ns(cpu_ns, begun_cpu_ns) - (double)window->cost_ns,
+	};
 }
 
 /* Two readings by different threads may stand a little against their order. */
@@ -290,26 +339,35 @@ static double signed_ns(uint64_t later_ns, uint64_t earlier_ns)
 	return (double)(int64_t)(later_ns - earlier_ns);
 }
 
-/* The same, where our thread has read the clock at the window's end, or a little after it. */
-static double window_seen_ns(const struct window *window)
+/*
+ * How much of the CPU time that the clock showed, some time after the window's end, was used since that end.
+ *
+ *   begun      event  event     end          read
+ *     |----------+------+--------|-------------|
+ *                       \------- last ---------/
+ *
+ * All up to the last event was the window's.  What was used since then was used evenly, as far as is known: how
+ * much that is follows from the calls' pace, one of events + 1 equal pieces; but it is all that the clock did
+ * not stand still for.  A program that calls often and lost its processor has used next to nothing since;
+ * one that is in a long C call has worked all along, on as many processors as before.
+ */
+static double cpu_since(const struct window *window, const struct reading *read, double end_ns)
 {
-	const struct calls_interpreter *clock = window->clock;
-	uint64_t begun_ticks = atomic_load(&clock->begun_ticks);
-	double planned_ns = (double)ticks_to_ns(clock->planned_ticks);
-	double length_ns = (double)ticks_to_ns(calls_plan.end_seen_ticks - begun_ticks) -
-			   (double)ticks_to_ns(window->paused_ticks);
-	double cpu_ns = signed_ns(calls_plan.end_cpu_ns, atomic_load(&calls.begun_cpu_ns)) -
-			(double)ticks_to_ns(window->cost_ticks);
-	double later_ns = signed_ns(clock->closed_cpu_ns, calls_plan.end_cpu_ns);
-	double last_ns = (double)ticks_to_ns(clock->closed_ticks - calls_plan.end_seen_ticks);
+	double last_ns = read->at_ns - window->last_event_ns;
+	double speed = read->cpu_ns > read->at_ns ? read->cpu_ns / read->at_ns : 1;
+	double still_ns = read->at_ns > read->cpu_ns ? read->at_ns - read->cpu_ns : 0;
+	double used_ns = read->cpu_ns / (double)(window->events + 1);
 
-	if (cpu_ns < 0)
-		cpu_ns = 0;
-	if (length_ns > planned_ns)
-		cpu_ns *= planned_ns / length_ns;
-	if (later_ns < 0 || last_ns < planned_ns)
-		return cpu_ns;
-	return cpu_ns + later_ns * planned_ns * (double)calls_plan.quiet / last_ns;
+	if (read->at_ns <= end_ns || last_ns <= 0)
+		return 0;
+	if (used_ns < speed * last_ns - still_ns)
+		used_ns = speed * last_ns - still_ns;
+	if (used_ns > speed * last_ns)
+		used_ns = speed * last_ns;
+	if (used_ns > read->cpu_ns)
+		used_ns = read->cpu_ns;
+	return last_ns > read->at_ns - end_ns ? used_ns * (read->at_ns - end_ns) / last_ns :
+						used_ns;
 }
 
 /* A part with more events than the first one lasts longer, by what they cost. What is used meanwhile is shared
