@@ -301,10 +301,11 @@ static double window_cpu_ns(const struct window *window)
 	const struct calls_interpreter *clock = window->clock;
 	double planned_ns = (double)ticks_to_ns(clock->planned_ticks);
 	struct reading closed = reading_of(window, clock->closed_ticks, clock->closed_cpu_ns);
-	struct reading first = closed;
+	struct reading first;
 	double within_ns, later_ns;
 
 	closed.cpu_ns -= (double)clock->reading_cpu_ns;
+	first = closed;
 	if (calls_plan.end_seen_ticks && calls_plan.end_seen_ticks < clock->closed_ticks)
 		first = reading_of(window, calls_plan.end_seen_ticks, calls_plan.end_cpu_ns);
 	if (first.cpu_ns < 0)
