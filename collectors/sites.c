@@ -11,6 +11,7 @@
 #include "collector.h"
 
 #define DISPATCH_NS 60 /* CPython's part of one event, and a call that is not specialised yet */
+#define EVENT_MOST_NS 20000 /* what took longer has waited for a processor meanwhile */
 /* Somebody switches events on again and again (restart_events), or makes ever new code: no more names when that
    costs more than this share of the program's CPU time. */
 #define OWN_SHARE 20
@@ -84,7 +85,7 @@ static void tool_lost(struct monitoring *tool)
 static struct py_object *on_call(struct py_object *self, struct py_object *const *arguments,
 				 size_t count, struct py_object *names)
 {
-	uint64_t begun_ns;
+	uint64_t begun_ns, own_ns;
 	bool is_enough;
 
 	(void)self, (void)names;
@@ -94,8 +95,10 @@ static struct py_object *on_call(struct py_object *self, struct py_object *const
 	begun_ns = os_monotonic_ns();
 	is_enough = tell(arguments[0], arguments[2], arguments[3]);
 	atomic_fetch_add_explicit(&sites.events, 1, memory_order_relaxed);
-	atomic_fetch_add_explicit(&sites.own_ns, os_monotonic_ns() - begun_ns + DISPATCH_NS,
-				  memory_order_relaxed);
+	own_ns = os_monotonic_ns() - begun_ns;
+	if (own_ns > EVENT_MOST_NS)
+		own_ns = EVENT_MOST_NS;
+	atomic_fetch_add_explicit(&sites.own_ns, own_ns + DISPATCH_NS, memory_order_relaxed);
 	return is_enough ? monitoring_disable() : py._Py_NoneStruct;
 }
 

@@ -218,19 +218,19 @@ Test(sites, who_does_not_measure_gives_the_id_back)
 	cr_assert_eq(site_find(INSTRUCTION), 0);
 }
 
-/* Each event takes 100 us, and the program 19 times as much, then 21 times. */
+/* Each event takes 10 us, and the program 19 times as much, then 21 times. */
 Test(sites, when_it_costs_too_much_it_ends)
 {
-	event_ns = 100000;
-	cpu_ns = 19 * 300 * event_ns;
-	for (unsigned i = 0; i < 1500; i++)
+	event_ns = 10000;
+	cpu_ns = 19 * 3000 * event_ns;
+	for (unsigned i = 0; i < 15000; i++)
 		call();
 	cr_assert_not(sites_collector.wants_burst(RECORD_FIRST), "0.15 s is nothing yet");
-	for (unsigned i = 0; i < 1500; i++)
+	for (unsigned i = 0; i < 15000; i++)
 		call();
-	cpu_ns = 21 * 3000 * event_ns;
+	cpu_ns = 21 * 30000 * event_ns;
 	cr_assert_not(sites_collector.wants_burst(RECORD_FIRST));
-	cpu_ns = 19 * 3000 * event_ns;
+	cpu_ns = 19 * 30000 * event_ns;
 	cr_assert(sites_collector.wants_burst(RECORD_FIRST));
 	cr_assert_not(sites_collector.wants_burst(RECORD_FIRST + 1), "it is not there");
 	sites_collector.burst(RECORD_FIRST);
@@ -239,8 +239,17 @@ Test(sites, when_it_costs_too_much_it_ends)
 	sites_collector.flush(0, take_note);
 	cr_assert_str_eq(state, "off: it cost too much");
 	cr_assert_eq(site_find(INSTRUCTION), id, "what is known stays");
-	cr_assert_geq(sites_collector.cost_ns(), 3000 * event_ns);
-	cr_assert_leq(sites_collector.cost_ns(), 3002 * event_ns);
+	cr_assert_geq(sites_collector.cost_ns(), 30000 * event_ns);
+	cr_assert_leq(sites_collector.cost_ns(), 30200 * event_ns);
+}
+
+Test(sites, waiting_for_a_processor_is_no_cost)
+{
+	event_ns = 50000000;
+	for (unsigned i = 0; i < 100; i++)
+		call();
+	cr_assert_geq(sites_collector.cost_ns(), 100 * 20000);
+	cr_assert_lt(sites_collector.cost_ns(), 100 * 21000);
 }
 
 Test(sites, other_collectors_bursts_are_nothing)
@@ -273,8 +282,8 @@ Test(sites, once_a_second_it_looks_after_its_id)
 
 Test(sites, an_id_that_is_gone_when_it_costs_too_much_is_lost)
 {
-	event_ns = 100000;
-	for (unsigned i = 0; i < 3000; i++)
+	event_ns = 10000;
+	for (unsigned i = 0; i < 30000; i++)
 		call();
 	set_fails = true;
 	cr_assert(sites_collector.wants_burst(RECORD_FIRST));
