@@ -143,7 +143,8 @@ uint64_t site_choose(uintptr_t instruction, uint64_t callees, uint64_t time_ns, 
 		return callees;
 	while (place--)
 		now /= SITE_IDS;
-	return now % SITE_IDS;
+	/* Nothing, if it was given back in between. */
+	return now % SITE_IDS ? now % SITE_IDS : callees;
 }
 
 void site_forget(uintptr_t code)

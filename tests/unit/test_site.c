@@ -445,3 +445,40 @@ Test(site, a_child_divides_its_own_samples)
 	cr_assert_eq(nines_of(1), 0, "nothing is owed to 9 yet");
 	cr_assert_eq(nines_of(1000), 300);
 }
+
+static void *choose(void *wrong)
+{
+	while (!atomic_load(&is_over)) {
+		for (unsigned i = 0; i < 64; i++) {
+			uint64_t chosen = site_choose(AT(i, 0), BOTH, UINT64_MAX - 1, 10);
+
+			if (chosen != 9 && chosen != 5 && chosen != BOTH)
+				atomic_fetch_add((_Atomic unsigned *)wrong, 1);
+		}
+	}
+	return NULL;
+}
+
+Test(site, who_divides_while_it_changes_chooses_one_or_none)
+{
+	static _Atomic unsigned wrong;
+	pthread_t thread;
+
+	site_mix_start(true);
+	cr_assert_eq(pthread_create(&thread, NULL, choose, &wrong), 0);
+	for (unsigned round = 0; round < 20000; round++) {
+		unsigned i = round % 64;
+
+		site_add(CODE(i), AT(i, 0), 9);
+		for (unsigned n = 0; n < 200; n++) {
+			uint32_t begun = site_call(CODE(i), AT(i, 0), n % 3 ? 9 : 5, round);
+
+			if (begun)
+				site_end(begun, n);
+		}
+		site_forget(CODE((round + 31) % 64));
+	}
+	atomic_store(&is_over, true);
+	pthread_join(thread, NULL);
+	cr_assert_eq(wrong, 0);
+}
