@@ -212,10 +212,13 @@ static bool is_there(struct monitoring_module *module, struct monitoring *tool, 
 	return is_ours;
 }
 
+/* A refusal says nothing. */
 static bool are_events_ours(struct monitoring_module *module, const struct monitoring *tool,
 			    long id)
 {
-	return monitoring_module_events(module, id) == bits_of(module, tool->events);
+	uint32_t on;
+
+	return !monitoring_module_events(module, id, &on) || on == bits_of(module, tool->events);
 }
 
 /* Take what is ours off the tool's id; `frees`: the id too. */
@@ -232,7 +235,7 @@ static void leave(struct monitoring_module *module, struct monitoring *tool, boo
 	ours = take_callbacks(module, tool, id);
 	if (!is_ours)
 		return;
-	on = monitoring_module_events(module, id);
+	monitoring_module_events(module, id, &on);
 	monitoring_module_set(module, id, on & ~bits_of(module, ours));
 	if (is_free || frees)
 		monitoring_module_free(module, id);

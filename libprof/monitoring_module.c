@@ -358,14 +358,13 @@ struct py_object *monitoring_module_swap(struct monitoring_module *module, long 
 	return before;
 }
 
-uint32_t monitoring_module_events(struct monitoring_module *module, long id)
+bool monitoring_module_events(struct monitoring_module *module, long id, uint32_t *bits)
 {
 	struct py_object *number = call_with_id(module, MONITORING_GET_EVENTS, id, NULL);
-	long bits = number ? py.PyLong_AsLong(number) : 0;
 
+	*bits = number ? (uint32_t)py.PyLong_AsLong(number) : 0;
 	py.PyErr_Clear();
-	drop(number);
-	return (uint32_t)bits;
+	return done(number);
 }
 
 bool monitoring_module_set(struct monitoring_module *module, long id, uint32_t bits)

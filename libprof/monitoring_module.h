@@ -64,8 +64,8 @@ void monitoring_module_free(struct monitoring_module *module, long id);
 /* Put this callback (or None) on an event; what was there before, new; NULL: refused. callback */
 struct py_object *monitoring_module_swap(struct monitoring_module *module, long id,
 					 enum monitoring_event event, struct py_object *callback);
-/* Sets of events in CPython's numbers. 0 if refused. callback */
-uint32_t monitoring_module_events(struct monitoring_module *module, long id);
+/* Sets of events in CPython's numbers; false: refused, as for want of memory. callback */
+bool monitoring_module_events(struct monitoring_module *module, long id, uint32_t *bits);
 bool monitoring_module_set(struct monitoring_module *module, long id, uint32_t bits);
 
 #endif

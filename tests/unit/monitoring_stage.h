@@ -54,7 +54,7 @@ static struct py_object none = { .references = 1 }, pending = { .references = 1 
 			text_type, int_type, error_type, *error_pointer = &error_type;
 static struct py_object *raised, *every;
 static bool free_clears; /* 3.14 */
-static bool audit_refuses, set_refuses, type_is_missing;
+static bool audit_refuses, set_refuses, get_refuses, type_is_missing;
 static bool has_decoys; /* below the callbacks there is something that looks the same */
 static long alive; /* references that the library holds */
 static unsigned asked_count, registered, indexed, lost_count, seen[MONITORING_EVENTS];
@@ -323,7 +323,7 @@ static struct py_object *vectorcall(struct py_object *function, struct py_object
 	if (strcmp(function->text, "register_callback") == 0)
 		return model_register(id, arguments[1], arguments[2]);
 	if (strcmp(function->text, "get_events") == 0)
-		return fresh(&int_type, "", current->events[id]);
+		return get_refuses ? fail() : fresh(&int_type, "", current->events[id]);
 	cr_assert_str_eq(function->text, "set_events");
 	return model_set(id, arguments[1]->number);
 }

@@ -282,6 +282,16 @@ Test(monitoring, what_only_looks_like_the_callbacks_is_not_taken_for_them)
 	cr_assert_eq(tool.cells, (uintptr_t)current->callbacks[2]);
 }
 
+Test(monitoring, events_that_cannot_be_asked_for_are_taken_for_ours)
+{
+	monitoring_claim(&tool);
+	get_refuses = true;
+	cr_assert(monitoring_set(&tool, BOTH));
+	cr_assert(monitoring_holds(&tool));
+	cr_assert_eq(current->events[2], START | CALL);
+	cr_assert_null(raised);
+}
+
 Test(monitoring, events_that_the_program_has_set_stay)
 {
 	monitoring_claim(&tool);
