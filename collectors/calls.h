@@ -120,7 +120,9 @@ struct calls_plan {
 	uint64_t begun_ns; /* CLOCK_MONOTONIC */
 	uint64_t windows_at[CALLS_INTERPRETERS]; /* `windows`, of the last one that it was asked for */
 	bool is_to_check, has_said, has_said_other;
-	uint32_t ids[CALLTREE_NODES]; /* recording's nodes of the tree that is written */
+	/* of the tree that is written: the recording's nodes, the same for its leaf-most part, how deep it is */
+	uint32_t ids[CALLTREE_NODES], leaf_ids[CALLTREE_NODES];
+	uint16_t depths[CALLTREE_NODES];
 };
 extern struct calls_plan calls_plan;
 

@@ -52,6 +52,9 @@ static void trees_drop(void);
 static bool is_part(const struct calls_interpreter *one);
 static void tree_write(struct calltree *tree, const struct collector_writer *writer);
 static void nodes_write(const struct calltree *tree, const struct collector_writer *writer);
+static uint32_t put_node(const struct calltree_node *node, uint32_t parent,
+			 const struct collector_writer *writer);
+static uint32_t put_cut(const struct collector_writer *writer);
 static void node_write(const struct calltree *tree, uint32_t node,
 		       const struct collector_writer *writer);
 static void sample_write(struct recording_sample *sample, uint64_t value,
@@ -485,20 +488,54 @@ static void tree_write(struct calltree *tree, const struct collector_writer *wri
 	calls_tree_give(tree);
 }
 
-/* Parents come before their children. */
+/*
+ * Parents come before their children. Paths grow to MONPROF_DEPTH frames; from there on their leaf-most half,
+ * below [cut], goes on in their place, which has been put beside them for that: readers walk each to its end, and
+ * a recursion of thousands of calls would have as many of thousands of frames.
+ *
+ *   1 ... half ... 2 half                                   a node that is no deeper than the last has one path,
+ *           [cut] half+1 ... 2 half ... 3 half              a deeper one that on which it is, and that which its
+ *                            [cut] 2 half+1 ... 3 half ...  descendants will be on
+ */
 static void nodes_write(const struct calltree *tree, const struct collector_writer *writer)
 {
-	calls_plan.ids[CALLTREE_ROOT] = 0;
-	for (uint32_t i = CALLTREE_FIRST; i < tree->node_count; i++) {
-		const struct calltree_node *node = &tree->nodes[i];
-		struct frame frame = { (uintptr_t)node->key,
-				       (uintptr_t)node->key + frames_layout()->code_instructions };
+	uint32_t most = (uint32_t)option_number(OPTION_DEPTH), half = most > 1 ? most / 2 : 1;
 
-		if (node->kind == CALLTREE_C)
-			frame = (struct frame){ node->id, FRAME_CALLEE };
-		calls_plan.ids[i] =
-			writer->node(calls_plan.ids[node->parent], &frame, node->made_ns);
+	calls_plan.ids[CALLTREE_ROOT] = calls_plan.leaf_ids[CALLTREE_ROOT] = 0;
+	calls_plan.depths[CALLTREE_ROOT] = 0;
+	for (uint32_t i = CALLTREE_FIRST; i < tree->node_count; i++) {
+		uint32_t parent = tree->nodes[i].parent, depth = calls_plan.depths[parent];
+		bool is_next = depth % half == 0;
+
+		calls_plan.depths[i] = (uint16_t)(depth + 1);
+		calls_plan.ids[i] = put_node(
+			&tree->nodes[i],
+			is_next ? calls_plan.leaf_ids[parent] : calls_plan.ids[parent], writer);
+		calls_plan.leaf_ids[i] =
+			depth < half ?
+				calls_plan.ids[i] :
+				put_node(&tree->nodes[i],
+					 is_next ? put_cut(writer) : calls_plan.leaf_ids[parent],
+					 writer);
 	}
+}
+
+static uint32_t put_node(const struct calltree_node *node, uint32_t parent,
+			 const struct collector_writer *writer)
+{
+	struct frame frame = { (uintptr_t)node->key,
+			       (uintptr_t)node->key + frames_layout()->code_instructions };
+
+	if (node->kind == CALLTREE_C)
+		frame = (struct frame){ node->id, FRAME_CALLEE };
+	return writer->node(parent, &frame, node->made_ns);
+}
+
+static uint32_t put_cut(const struct collector_writer *writer)
+{
+	const struct frame cut = { FRAME_CUT, 0 };
+
+	return writer->node(0, &cut, 0);
 }
 
 static void node_write(const struct calltree *tree, uint32_t index,

@@ -43,9 +43,34 @@ Test(calls_exact, plain)
 	check_exact("plain");
 }
 
+/* What is cut is not below its caller any more. */
 Test(calls_exact, recursion)
 {
-	check_exact("recursion");
+	check_exact_with("recursion", "-B", "MONPROF_DEPTH", "2000");
+}
+
+Test(calls_exact, deep_stacks_are_cut)
+{
+	struct run *run = run_calls("100%");
+	struct stacks *stacks;
+	uint64_t calls = 0;
+
+	run_set(run, "MONPROF_DEPTH", "100");
+	run_go(run, python_path(), run_program("counts.py"), "recursion", NULL);
+	run_check_exit(run, 0);
+	stacks = stacks_read(run, run_file(run, ".calls.pb.gz"));
+	for (size_t i = 0; i < stacks->count; i++) {
+		const struct stack *stack = &stacks->stacks[i];
+		size_t cut = stack->depth && strcmp(stack->frames[0]->name, "[cut]") == 0;
+
+		RUN_CHECK(run, stack->depth <= 100 + cut, "%zu frames", stack->depth);
+		if (stack->depth && stacks_is(stack->frames[stack->depth - 1], "down"))
+			calls += stack->count;
+	}
+	RUN_CHECK(run, calls == 5 * 1001, "%llu calls of down", (unsigned long long)calls);
+	RUN_CHECK(run, stacks_with(stacks, "[cut]"), "nothing is cut");
+	stacks_free(stacks);
+	run_free(run);
 }
 
 Test(calls_exact, exceptions)

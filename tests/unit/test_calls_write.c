@@ -18,10 +18,19 @@ static struct recording_sample samples[SAMPLES], size;
 static struct frame frames[SAMPLES];
 static uint32_t parents[SAMPLES], sample_count, node_count, epoch_now, renewed_at;
 
+static uint64_t depth = 512;
+
+uint64_t __real_option_number(enum option_id id);
+uint64_t __wrap_option_number(enum option_id id);
+uint64_t __wrap_option_number(enum option_id id)
+{
+	return id == OPTION_DEPTH ? depth : __real_option_number(id);
+}
+
 static uint32_t on_node(uint32_t parent, const struct frame *frame, uint64_t time_ns)
 {
 	cr_assert_lt(node_count, SAMPLES);
-	cr_expect_eq(time_ns, 7);
+	cr_expect(time_ns == 7 || frame->code == FRAME_CUT);
 	frames[node_count] = *frame;
 	parents[node_count] = parent;
 	return ++node_count;
@@ -143,6 +152,43 @@ Test(calls_write, calls_durations_and_time_down_to_the_end)
 	cr_expect_eq(tree->node_count, 0);
 	cr_expect_eq(calls_plan.windows, 1);
 	cr_expect_gt(calls_plan.next_ns, BEGUN + PLANNED);
+}
+
+/* Calls 0x1001, 0x1002, ... each by the one before. */
+static void check_depth(uint32_t limit, uint32_t least_kept)
+{
+	const uint32_t calls_made = 9;
+
+	depth = limit;
+	for (uint32_t i = 1; i <= calls_made; i++)
+		enter(0x1000 + i, CALLTREE_PYTHON, 1);
+	calls_write(&writer);
+	for (uint32_t i = 1; i <= calls_made; i++) {
+		uint32_t at = calls_plan.ids[CALLTREE_FIRST + i - 1], kept = 0;
+
+		for (; at && frames[at - 1].code != FRAME_CUT; at = parents[at - 1])
+			cr_expect_eq(frames[at - 1].code, 0x1000 + i - kept++);
+		cr_expect_eq(at != 0, kept < i, "what is left out is marked");
+		cr_expect_leq(kept, limit);
+		cr_expect_geq(kept, i < least_kept ? i : least_kept);
+		cr_expect_eq(sum(METRIC_calls_calls, calls_plan.ids[CALLTREE_FIRST + i - 1], 0), 1);
+	}
+}
+
+Test(calls_write, what_is_no_deeper_than_the_limit_is_whole)
+{
+	check_depth(10, 9);
+	cr_assert_leq(node_count, 9 + 4 + 2, "and some leaf-most parts");
+}
+
+Test(calls_write, what_is_deeper_has_its_leaf_most_frames)
+{
+	check_depth(4, 3);
+}
+
+Test(calls_write, odd_limits_hold)
+{
+	check_depth(3, 2);
 }
 
 Test(calls_write, a_window_cut_short_counts_for_all_of_it)
