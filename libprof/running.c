@@ -7,6 +7,7 @@
 
 static struct {
 	uint32_t mask; /* of rows */
+	uint32_t kept; /* of those whose rate does not follow */
 } running;
 
 /* For each hook of this name that there is: */
@@ -129,11 +130,25 @@ bool running_wants_burst(unsigned interpreter)
 
 bool running_rate(double factor)
 {
-	bool is_followed = false;
+	bool is_any = false;
 
 	EACH(rate)
-	is_followed |= HOOKS(row)->rate(factor);
-	return is_followed;
+	{
+		bool is_followed = HOOKS(row)->rate(factor);
+
+		running.kept = is_followed ? running.kept & ~(1u << row) : running.kept | 1u << row;
+		is_any |= is_followed;
+	}
+	return is_any;
+}
+
+uint64_t running_kept_cost_ns(void)
+{
+	uint64_t sum = 0;
+
+	EACH(cost_ns)
+	sum += running.kept >> row & 1 ? HOOKS(row)->cost_ns() : 0;
+	return sum;
 }
 
 uint64_t running_due_ns(void)

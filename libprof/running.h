@@ -37,6 +37,8 @@ uint64_t running_due_ns(void);
 uint64_t running_holds_ns(void);
 /* Does any follow? drainer */
 bool running_rate(double factor);
+/* Of those that did not, the last time. drainer */
+uint64_t running_kept_cost_ns(void);
 /* The sum. drainer */
 uint64_t running_cost_ns(void);
 uint64_t running_remainder(enum metric metric, uint64_t own_ns);

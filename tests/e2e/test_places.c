@@ -182,7 +182,7 @@ static void small_disk(void)
 		_exit(124);
 }
 
-static struct run *run_on_disk(const char *kind)
+static struct run *run_on_disk(const char *kind, const char *flush)
 {
 	struct run *run = run_new();
 
@@ -193,14 +193,14 @@ static struct run *run_on_disk(const char *kind)
 		cr_skip_test("no mounts permitted here");
 	if (python_in_chroot(run))
 		cr_skip_test("a Python in a tree of its own does not see this mount");
-	run_set(run, "MONPROF_FLUSH", "50ms");
+	run_set(run, "MONPROF_FLUSH", flush);
 	run_go(run, python_path(), run_program("places.py"), kind, NULL);
 	return run;
 }
 
 Test(places, full_disk)
 {
-	struct run *run = run_on_disk("fill");
+	struct run *run = run_on_disk("fill", "10s"); /* so none comes before it is full */
 
 	check_refused(run, "monprof.", ENOSPC);
 	run_free(run);
@@ -208,7 +208,7 @@ Test(places, full_disk)
 
 Test(places, small_disk_is_enough)
 {
-	struct run *run = run_on_disk("nothing");
+	struct run *run = run_on_disk("nothing", "50ms");
 
 	run_check_exit(run, 0);
 	run_check_silent(run);
