@@ -17,6 +17,7 @@
 /* Since the session began. */
 struct budget_cost {
 	uint64_t own_ns;
+	uint64_t kept_ns; /* of that: events that no lower rate would spare */
 	uint64_t program_ns; /* CPU time of the process, or what stands for it */
 };
 
@@ -35,7 +36,7 @@ void budget_begin(void)
 {
 	budget.start_ns = os_monotonic_ns();
 	budget.start_cpu_ns = os_process_cpu_ns();
-	budget.before = (struct budget_cost){ 0, 0 };
+	budget.before = (struct budget_cost){ 0 };
 	budget.rate = (struct budget_rate){ 0, 0 };
 	budget.least = 1;
 	budget.has_said = false;
@@ -52,6 +53,7 @@ void budget_flush(uint64_t time_ns, uint64_t kernel_ns, uint64_t thread_ns, coll
 
 	threads_sum(&sums);
 	now.own_ns = sums.own_ns + kernel_ns + thread_ns;
+	now.kept_ns = running_kept_cost_ns();
 	if (now.program_ns >= budget.before.program_ns + STRETCH_NS)
 		follow(&now);
 	share = now.own_ns * PERCENT_HUNDREDTHS / (used_ns | 1);
@@ -71,8 +73,11 @@ static void follow(const struct budget_cost *now)
 {
 	double budget_ns = (double)(now->program_ns - budget.before.program_ns) *
 			   (double)option_number(OPTION_BUDGET) / PPM;
-	double factor =
-		budget_next(&budget.rate, (double)(now->own_ns - budget.before.own_ns) / budget_ns);
+	uint64_t spent_ns = now->own_ns - budget.before.own_ns;
+	uint64_t kept_ns = now->kept_ns - budget.before.kept_ns;
+	/* Whoever wants all calls does not want fewer samples for it. */
+	uint64_t ours_ns = spent_ns > kept_ns ? spent_ns - kept_ns : 0;
+	double factor = budget_next(&budget.rate, (double)ours_ns / budget_ns);
 	bool is_followed = running_rate(factor);
 
 	if (is_followed && factor < budget.least)

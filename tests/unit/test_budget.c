@@ -12,12 +12,13 @@
 #define S UINT64_C(1000000000)
 
 bool __wrap_running_rate(double factor);
+uint64_t __wrap_running_kept_cost_ns(void);
 uint64_t __wrap_os_process_cpu_ns(void);
 uint64_t __wrap_os_monotonic_ns(void);
 void __wrap_threads_sum(struct threads_sums *sums);
 void __wrap_log_line(const char *format, ...) PROF_PRINTF(1, 2);
 
-static uint64_t cpu_ns = 3 * S, now_ns = 100 * S, handlers_ns, thread_ns;
+static uint64_t cpu_ns = 3 * S, now_ns = 100 * S, handlers_ns, thread_ns, kept_ns;
 static double factor; /* last asked for */
 static bool is_followed = true;
 static char notes[512], line[256];
@@ -43,6 +44,11 @@ bool __wrap_running_rate(double asked)
 {
 	factor = asked;
 	return is_followed;
+}
+
+uint64_t __wrap_running_kept_cost_ns(void)
+{
+	return kept_ns;
 }
 
 void __wrap_log_line(const char *format, ...)
@@ -141,6 +147,16 @@ Test(budget, rates_do_not_vanish)
 	cr_expect_float_eq(factor, 1.0 / 64, 1e-9);
 	cr_expect_eq(lines, 1, "said once");
 	cr_expect(strstr(line, "MONPROF_BUDGET=1%: rates can go no lower"), "%s", line);
+}
+
+/* All calls are wanted, and cost half of the time: samples of CPU time go on as ever. */
+Test(budget, what_is_kept_lowers_nothing_else)
+{
+	for (unsigned i = 0; i < 100; i++) {
+		kept_ns += S / 2;
+		spend(0.502, 1, 1);
+	}
+	cr_expect_eq(factor, 1);
 }
 
 Test(budget, short_stretches_wait_for_more)

@@ -168,6 +168,10 @@ Test(running, answers_are_summed_up)
 	second_follows = true;
 	cr_expect(running_rate(0.5));
 	cr_expect_str_eq(called, "rr");
+	cr_expect_eq(running_kept_cost_ns(), 0);
+	second_follows = false;
+	cr_expect_not(running_rate(0.5));
+	cr_expect_eq(running_kept_cost_ns(), 5, "the second's");
 	running_select(1u << COLLECTOR_cpu);
 	cr_expect_not(running_rate(0.5));
 	cr_expect_eq(running_cost_ns(), 7);
