@@ -20,7 +20,6 @@
 
 #define NS_PER_S UINT64_C(1000000000)
 #define PPM 1000000
-#define RANDOM_END 9007199254740992.0 /* 2^53: of calls_random */
 #define COST_DOUBT \
 	0.1 /* of what an event costs: in a program's caches it is more or less than in ours */
 #define BUSY_SHARE 0.1 /* of elapsed time, at work */
@@ -34,8 +33,6 @@
 	UINT64_C(20000000) /* a window that nobody has closed by then is closed by a pending call */
 /* CPython 3.13+ allows 16.7 million changes of events in an interpreter's life; two a window. */
 #define WINDOWS_PER_S_MOST 100
-#define CHANGES_FREE UINT64_C(1000000)
-#define GAP_LATER_NS (NS_PER_S / 2) /* times the millions that are gone */
 
 struct calls_plan calls_plan;
 
@@ -93,9 +90,6 @@ static bool is_free(const struct calls_interpreter *one);
 static void window_watch(void);
 static uint64_t window_end_ticks(const struct calls_interpreter *one);
 static void losses_say(void);
-static double gap_mean_ns(uint64_t rate_ppm);
-static double exponential(void);
-static uint64_t gap_least_ns(void);
 static void trees_stock(void);
 static void flushed(void);
 
@@ -366,51 +360,6 @@ static void window_watch(void)
 	}
 }
 
-void calls_next(uint64_t end_ns)
-{
-	double window = (double)calls_plan.window_ns;
-
-	calls_plan.next_ns = end_ns + calls_gap_ns();
-	calls_plan.next_rarity = (gap_mean_ns(calls_plan.rate_ppm) + window) /
-				 (gap_mean_ns(calls_plan.wanted_ppm) + window);
-}
-
-/* A program's own rhythm cannot fall in with it. */
-uint64_t calls_gap_ns(void)
-{
-	double mean = gap_mean_ns(calls_plan.rate_ppm);
-	double least = (double)gap_least_ns();
-
-	return (uint64_t)(exponential() * (mean > least ? mean : least));
-}
-
-static double gap_mean_ns(uint64_t rate_ppm)
-{
-	return (double)calls_plan.window_ns * (PPM - (double)rate_ppm) / (double)rate_ppm;
-}
-
-/* Of mean 1, by von Neumann's comparisons (Various Techniques Used in Connection with Random Digits, 1951): no
-   logarithm, and so no libm. */
-static double exponential(void)
-{
-	for (unsigned whole = 0;; whole++) {
-		uint64_t first = calls_random(&calls_plan.random), last = first, next;
-		bool is_odd = true;
-
-		for (; (next = calls_random(&calls_plan.random)) < last; last = next)
-			is_odd = !is_odd;
-		if (is_odd)
-			return whole + (double)first / RANDOM_END;
-	}
-}
-
-static uint64_t gap_least_ns(void)
-{
-	return calls_plan.changes < CHANGES_FREE ?
-		       0 :
-		       GAP_LATER_NS * (calls_plan.changes / CHANGES_FREE);
-}
-
 /* A tree for every thread that may want one, before it does. */
 static void trees_stock(void)
 {
@@ -436,8 +385,8 @@ static uint64_t calls_due_ns(void)
 	if (calls.mode == CALLS_OFF || atomic_load(&calls.is_stopped))
 		return UINT64_MAX;
 	for (unsigned i = 0; i < CALLS_INTERPRETERS; i++)
-		is_any |= calls.mode == CALLS_ALWAYS ? has_tool(&calls.interpreters[i]) :
-						       is_free(&calls.interpreters[i]);
+		is_any |= calls.mode != CALLS_WINDOWS ? has_tool(&calls.interpreters[i]) :
+							is_free(&calls.interpreters[i]);
 	if (!is_any && !calls_plan.is_asked)
 		return UINT64_MAX;
 	now_ns = os_monotonic_ns();

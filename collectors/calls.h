@@ -1,6 +1,6 @@
 /*
- * calls.h - what the parts of the collector `calls` share: calls.c, which plans windows, calls_interpreters.c,
- * where they take place, calls_events.c, which sees what happens in them, calls_trees.c, where that is kept,
+ * calls.h - what the parts of the collector `calls` share: calls.c, which plans windows, calls_gaps.c, when they
+ * are, calls_interpreters.c, where they take place, calls_events.c, which sees what happens in them, calls_trees.c, where that is kept,
  * calls_cost.c, which knows what it costs, calls_write.c, which writes it down, and calls_sites.c, which tells
  * call sites how they divide their time; calls_period.c, which does without windows.
  */
@@ -188,12 +188,15 @@ void calls_events_calibrate(struct calls_interpreter *here);
 /* How much more time the same work takes now than when costs were measured; about 5 us. callback, burst */
 double calls_events_slowness(struct calls_interpreter *here);
 
-/* ---- calls.c ---- */
+/* ---- calls_gaps.c ---- */
 
 /* From the end of a window to the next one's begin. drainer */
 uint64_t calls_gap_ns(void);
 /* The last window ended then: when the next begins, and what it stands for. drainer, setup */
 void calls_next(uint64_t end_ns);
+
+/* ---- calls.c ---- */
+
 /* Was it asked for the window that is under way, and has not been written since? drainer */
 bool calls_takes_part(const struct calls_interpreter *one);
 
