@@ -96,7 +96,7 @@ def always():
 def default():
     start = {"base": workload, "A/A": workload, "ours": lambda name: workload(name, hz=100, **DEFAULT)}
     table = Table(
-        "slowdown of cpu at 100 Hz and calls at 1 %, A/A is nothing against nothing",
+        "slowdown of cpu at 100 Hz, sites, and calls at 1 %; A/A is nothing against nothing",
         "own accounting <= 1 % of CPU time; lower bound of wall time never above 1.02, or what A/A has",
         f"bench/programs/calls.py NAME, {outside.PROCESSES} x {outside.TURNS} turns for each",
     )

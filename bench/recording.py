@@ -72,7 +72,7 @@ def profiled(name, hz, **variables):
         MONPROF_EXPORT="none",
         MONPROF_CPU_HZ=str(hz),
         MONPROF_OUTPUT=os.path.join(SCRATCH, name),
-        **variables,
+        **{"MONPROF_COLLECT": "cpu"} | variables,
     )
 
 

@@ -1,8 +1,9 @@
 /*
  * calls.h - what the parts of the collector `calls` share: calls.c, which plans windows, calls_gaps.c, when they
- * are, calls_interpreters.c, where they take place, calls_events.c, which sees what happens in them, calls_trees.c, where that is kept,
- * calls_cost.c, which knows what it costs, calls_write.c, which writes it down, and calls_sites.c, which tells
- * call sites how they divide their time; calls_period.c, which does without windows.
+ * are, calls_interpreters.c, where they take place, calls_events.c, which sees what happens in them,
+ * calls_trees.c, where that is kept, calls_cost.c, which knows what it costs, calls_write.c, which writes it
+ * down, and calls_sites.c, which tells call sites how they divide their time; calls_period.c, which does
+ * without windows.
  */
 #ifndef CALLS_H
 #define CALLS_H
