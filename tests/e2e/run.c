@@ -30,6 +30,7 @@ static void end_all(void);
 static void check_alive(struct run *run, double deadline_s, const char *awaited);
 static void collect_args(char **argv, size_t room, va_list args);
 static char *tool(struct run *run, int *status, char *const argv[]);
+static char *pprof(struct run *run, const char *option, const char *file);
 static char *slurp(const char *path);
 static double now_s(void);
 
@@ -111,6 +112,7 @@ char *run_text(struct run *run, const char *format, ...)
 
 void run_forget(struct run *run, size_t text_count)
 {
+	run->raw_count = 0; /* they are texts, too */
 	while (run->text_count > text_count)
 		free(run->texts[--run->text_count]);
 }
@@ -422,6 +424,28 @@ char *run_monprof(struct run *run, int wanted_exit, ...)
 }
 
 char *run_pprof(struct run *run, const char *option, const char *file)
+{
+	struct stat status = { 0 };
+	char *output;
+
+	if (strcmp(option, "-raw") != 0 || stat(file, &status) != 0)
+		return pprof(run, option, file);
+	for (size_t i = 0; i < run->raw_count; i++) {
+		if (run->raw[i].file == status.st_ino &&
+		    run->raw[i].changed.tv_sec == status.st_ctim.tv_sec &&
+		    run->raw[i].changed.tv_nsec == status.st_ctim.tv_nsec)
+			return run->raw[i].text;
+	}
+	output = pprof(run, option, file);
+	if (run->raw_count < RUN_RAW_MAX) {
+		run->raw[run->raw_count].file = status.st_ino;
+		run->raw[run->raw_count].changed = status.st_ctim;
+		run->raw[run->raw_count++].text = output;
+	}
+	return output;
+}
+
+static char *pprof(struct run *run, const char *option, const char *file)
 {
 	int status;
 	char *argv[] = { (char *)run_tested("PPROF"), (char *)option, (char *)file, NULL };

@@ -21,10 +21,12 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <time.h>
 
 #define RUN_ENV_MAX 64
 #define RUN_FILES_MAX 256
 #define RUN_ARGS_MAX 24
+#define RUN_RAW_MAX 4
 
 struct run {
 	/* may be changed before run_start */
@@ -53,6 +55,13 @@ struct run {
 	char *env[RUN_ENV_MAX];
 	char *texts[1024]; /* what run_text made */
 	size_t text_count;
+	/* what pprof -raw said of some files, which takes it seconds */
+	struct {
+		ino_t file;
+		struct timespec changed;
+		char *text;
+	} raw[RUN_RAW_MAX];
+	size_t raw_count;
 };
 
 /* A run in a fresh directory; samples 200 times a second, which every kernel's tick can do. */

@@ -67,7 +67,7 @@ Test(calls_exact, deep_stacks_are_cut)
 		if (stack->depth && stacks_is(stack->frames[stack->depth - 1], "down"))
 			calls += stack->count;
 	}
-	RUN_CHECK(run, calls == 5 * 1001, "%llu calls of down", (unsigned long long)calls);
+	RUN_CHECK(run, calls == 5 * 301, "%llu calls of down", (unsigned long long)calls);
 	RUN_CHECK(run, stacks_with(stacks, "[cut]"), "nothing is cut");
 	stacks_free(stacks);
 	run_free(run);

@@ -65,7 +65,7 @@ def right(depth):
 
 def recursion():
     for _ in range(5):
-        down(1000)
+        down(300)
     left(16)
 
 
@@ -82,7 +82,7 @@ def run_recursion():
         else:
             rights += 1
             todo += [("left", depth - 1)] if depth > 0 else []
-    told_all("recursion", down=5 * 1001, left=lefts, right=rights, range=1)
+    told_all("recursion", down=5 * 301, left=lefts, right=rights, range=1)
 
 
 # ---- exceptions ----

@@ -37,8 +37,10 @@ def end_forever():
 
 
 def end_sleep():
+    """A signal that comes just before the system call is heard after it: Python looks between calls."""
     print("ready", flush=True)
-    time.sleep(60)
+    while True:
+        time.sleep(0.1)
 
 
 def end_handler():
