@@ -515,6 +515,13 @@ void run_check_line(struct run *run, const char *text)
 		  "wanted one line on stderr with \"%s\"", text);
 }
 
+bool run_is_full(void)
+{
+	const char *mode = getenv("TEST_MODE");
+
+	return !mode || strcmp(mode, "quick") != 0;
+}
+
 const char *run_tested(const char *name)
 {
 	const char *value = getenv(name);

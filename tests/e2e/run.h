@@ -11,7 +11,7 @@
  * gets there, and its message names it.
  *
  * TEST_PYTHON, LIBMONPROF, MONPROF_CLI and PPROF name what is tested; all are absolute.  TEST_STRESS: how many
- * seconds a stress lasts, 5.
+ * seconds a stress lasts, 5.  TEST_MODE: what of many combinations is left out in a `quick` run.
  */
 #ifndef RUN_H
 #define RUN_H
@@ -128,6 +128,8 @@ const char *run_check_good(struct run *run);
 /* stderr is one line that holds the text. */
 void run_check_line(struct run *run, const char *text);
 
+/* All combinations are wanted, not the telling ones alone. */
+bool run_is_full(void);
 /* The environment of the tests. */
 const char *run_tested(const char *name);
 

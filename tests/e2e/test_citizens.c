@@ -93,13 +93,13 @@ static void check_rate(const struct citizen *citizen, const char *rate, const ch
 
 static void check(const struct citizen *citizen)
 {
-	static const char *const rates[] = { "100%", "50%", "1%" };
+	static const char *const rates[] = { "50%", "100%", "1%" };
 	struct run *plain = run_new();
 
 	set_up(plain, citizen);
 	plain->is_plain = true;
 	go(plain, citizen);
-	for (unsigned i = 0; i < sizeof(rates) / sizeof(rates[0]); i++)
+	for (unsigned i = 0; i < (run_is_full() ? 3 : 1); i++)
 		check_rate(citizen, rates[i], plain->out);
 	run_free(plain);
 }
