@@ -122,6 +122,7 @@ static errmsg calls_start(void)
 	if (mode != CALLS_PERIOD && !trees_begin())
 		return "no memory";
 	calls_events_calibrate(main);
+	ticks_measure();
 	if (calls.has_sites && kinds & 2 && mode != CALLS_PERIOD)
 		site_mix_start(calls.mode == CALLS_ALWAYS);
 	plan_begin();

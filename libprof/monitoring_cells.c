@@ -11,11 +11,18 @@
 
 #include "os.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #define PAGE_BYTES 4096
-#define PAGES_MOST 256 /* an interpreter has 100 to 400 KB */
+#define CHUNK_BYTES (2 * PAGE_BYTES) /* on stacks that may be small */
+#define CHUNKS_MOST 128 /* an interpreter has 100 to 400 KB */
 
+static _Atomic uintptr_t found_at; /* in an interpreter, the last time; 0: never */
+
+static uintptr_t search(struct monitoring_module *module, const struct monitoring *tool, long id,
+			uintptr_t address, unsigned chunks);
+static size_t read_pages(uintptr_t *words, uintptr_t from);
 static bool match(const struct monitoring_module *module, const struct monitoring *tool,
 		  uintptr_t cells);
 static uintptr_t cell_of(const struct monitoring_module *module, uintptr_t cells, unsigned event);
@@ -29,21 +36,52 @@ static unsigned first_event(const struct monitoring *tool);
 uintptr_t monitoring_cells_find(struct monitoring_module *module, const struct monitoring *tool,
 				long id)
 {
-	uintptr_t page = (uintptr_t)py.PyInterpreterState_Get() & ~(uintptr_t)(PAGE_BYTES - 1);
-	uintptr_t words[PAGE_BYTES / sizeof(uintptr_t)], cells;
+	uintptr_t interpreter = (uintptr_t)py.PyInterpreterState_Get(), cells = 0;
+	uintptr_t hint = atomic_load_explicit(&found_at, memory_order_relaxed);
+
+	/* Those of other tools and other interpreters are where they were found before. */
+	if (hint)
+		cells = search(module, tool, id, interpreter + hint, 1);
+	if (!cells)
+		cells = search(module, tool, id, interpreter, CHUNKS_MOST);
+	if (cells)
+		atomic_store_explicit(&found_at, cells - interpreter, memory_order_relaxed);
+	return cells;
+}
+
+/* In so many chunks of memory, from the one before this address' page on. */
+static uintptr_t search(struct monitoring_module *module, const struct monitoring *tool, long id,
+			uintptr_t address, unsigned chunks)
+{
+	uintptr_t words[CHUNK_BYTES / sizeof(uintptr_t)], cells;
+	uintptr_t chunk = (address & ~(uintptr_t)(PAGE_BYTES - 1)) - PAGE_BYTES;
 	unsigned first = first_event(tool);
 	uintptr_t wanted = (uintptr_t)tool->callbacks[first];
 
-	for (unsigned i = 0; i < PAGES_MOST && os_read(words, page, sizeof(words)); i++) {
-		for (unsigned at = 0; at < PROF_COUNT(words); at++) {
-			cells = page + at * sizeof(*words) - cell_of(module, 0, first);
+	for (unsigned i = 0; i < chunks; i++, chunk += CHUNK_BYTES) {
+		size_t bytes = read_pages(words, chunk);
+
+		for (size_t at = 0; at < bytes / sizeof(*words); at++) {
+			cells = chunk + at * sizeof(*words) - cell_of(module, 0, first);
 			if (words[at] == wanted && match(module, tool, cells) &&
 			    follows(module, tool, id, cells))
 				return cells;
 		}
-		page += PAGE_BYTES;
 	}
 	return 0;
+}
+
+/* As many pages as there are, from the first on. */
+static size_t read_pages(uintptr_t *words, uintptr_t from)
+{
+	size_t bytes = 0;
+
+	if (os_read(words, from, CHUNK_BYTES))
+		return CHUNK_BYTES;
+	while (bytes < CHUNK_BYTES &&
+	       os_read(words + bytes / sizeof(*words), from + bytes, PAGE_BYTES))
+		bytes += PAGE_BYTES;
+	return bytes;
 }
 
 bool monitoring_cells_hold(const struct monitoring_module *module, const struct monitoring *tool,

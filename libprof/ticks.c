@@ -15,24 +15,37 @@
 struct ticks ticks_clock = { .ns_per_tick = UINT64_C(1) << TICKS_SHIFT };
 
 #ifdef __x86_64__
+static struct {
+	uint64_t ns, ticks; /* 0: it has been measured, or is not */
+} begun;
+
 static bool counter_is_sure(void);
 #endif
 
 void ticks_start(void)
 {
 #ifdef __x86_64__
-	uint64_t begun_ns, begun, now_ns;
-
 	if (ticks_clock.has_counter || !counter_is_sure())
 		return;
-	begun_ns = os_monotonic_ns();
-	begun = __builtin_ia32_rdtsc();
+	begun.ns = os_monotonic_ns();
+	begun.ticks = __builtin_ia32_rdtsc();
+	ticks_clock.has_counter = true;
+#endif
+}
+
+void ticks_measure(void)
+{
+#ifdef __x86_64__
+	uint64_t now_ns;
+
+	if (!begun.ticks)
+		return;
 	do
 		now_ns = os_monotonic_ns();
-	while (now_ns - begun_ns < MEASURE_NS);
+	while (now_ns - begun.ns < MEASURE_NS);
 	ticks_clock.ns_per_tick =
-		((now_ns - begun_ns) << TICKS_SHIFT) / (__builtin_ia32_rdtsc() - begun);
-	ticks_clock.has_counter = true;
+		((now_ns - begun.ns) << TICKS_SHIFT) / (__builtin_ia32_rdtsc() - begun.ticks);
+	begun.ticks = 0;
 #endif
 }
 

@@ -19,8 +19,11 @@ struct ticks {
 };
 extern struct ticks ticks_clock;
 
-/* Choose the clock and measure it; takes a third of a millisecond. setup */
+/* Choose the clock. setup */
 void ticks_start(void);
+/* How fast it has been since then, or in a third of a millisecond if that is longer: until now a number of ticks
+   is no time. setup */
+void ticks_measure(void);
 
 /* Only differences mean something. any */
 static inline uint64_t ticks_now(void)
