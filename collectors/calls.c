@@ -156,8 +156,10 @@ static uint32_t wanted_events(uint64_t kinds)
 
 static bool trees_begin(void)
 {
-	for (unsigned i = 0; i < TREES_SPARE_ALWAYS && calls_tree_add(); i++)
-		;
+	uint32_t wanted = calls.mode == CALLS_ALWAYS ? TREES_SPARE_ALWAYS : TREES_SPARE;
+
+	while (wanted && calls_tree_add())
+		wanted--;
 	return atomic_load(&calls.tree_count) > 0;
 }
 
