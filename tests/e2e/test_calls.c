@@ -179,27 +179,37 @@ static void check_perf(const char *kind)
 
 Test(calls_exact, under_perf_callbacks_from_c)
 {
+	if (!run_is_full())
+		cr_skip_test("for a full run");
 	check_perf("callbacks");
 }
 
 Test(calls_exact, under_perf_generators)
 {
+	if (!run_is_full())
+		cr_skip_test("for a full run");
 	check_perf("generators");
 }
 
 Test(calls_exact, under_perf_ways_to_call)
 {
+	if (!run_is_full())
+		cr_skip_test("for a full run");
 	check_perf("ways");
 }
 
 Test(calls_exact, under_jit)
 {
+	if (!run_is_full())
+		cr_skip_test("for a full run");
 	check_exact_with("generators", "-B", "PYTHON_JIT", "1");
 	check_exact_with("ways", "-B", "PYTHON_JIT", "1");
 }
 
 Test(calls_exact, under_dev)
 {
+	if (!run_is_full())
+		cr_skip_test("for a full run");
 	check_exact_with("callbacks", "-Xdev", "PYTHONMALLOC", "debug");
 	check_exact_with("threads", "-Xdev", "PYTHONMALLOC", "debug");
 }

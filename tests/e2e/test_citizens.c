@@ -263,12 +263,16 @@ Test(citizens, audit_hook_hears_nothing_of_us)
 
 Test(citizens_under, dev_mode)
 {
+	if (!run_is_full())
+		cr_skip_test("for a full run");
 	check_with(NOBODY, "-Xdev", "cprofile", NULL);
 	check_with(NOBODY, "-Xdev", "sysmon", NULL);
 }
 
 Test(citizens_under, perf)
 {
+	if (!run_is_full())
+		cr_skip_test("for a full run");
 	check_with(NOBODY, "-Xperf", "cprofile", NULL);
 	check_with(NOBODY, "-Xperf", "sysmon", NULL);
 }
@@ -283,6 +287,8 @@ static void check_jit(const char *kind)
 
 Test(citizens_under, jit)
 {
+	if (!run_is_full())
+		cr_skip_test("for a full run");
 	if (python_minor() < 14)
 		cr_skip_test("this Python has no JIT");
 	check_jit("sysmon");
