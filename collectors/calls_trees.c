@@ -122,7 +122,9 @@ static void tree_gone(const struct thread *thread, struct calltree *tree)
 /* Nobody goes on in it. Its interpreter may end while its thread, elsewhere, gives it up: one of them does it. */
 static void tree_end(struct calltree *tree, uint64_t owner)
 {
-	/* Pairs with the drainer's look at it. */
+	uint32_t is_used = CALLS_TREE_USED;
+
+	/* Pairs with the drainer's look at it, which at the end of the process may have written it meanwhile. */
 	if (atomic_compare_exchange_strong(&tree->owner, &owner, 0))
-		atomic_store_explicit(&tree->state, CALLS_TREE_FULL, memory_order_release);
+		atomic_compare_exchange_strong(&tree->state, &is_used, CALLS_TREE_FULL);
 }

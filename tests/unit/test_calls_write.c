@@ -436,6 +436,26 @@ Test(calls_write, observed_always_full_trees_are_written_and_used_ones_at_the_en
 	cr_expect_eq(tree->state, CALLS_TREE_NONE);
 }
 
+/* The process may stop in the middle of a pass, and there is a last one, which finds threads gone. */
+Test(calls_write, observed_always_the_last_pass_but_one_may_be_the_last_that_writes)
+{
+	static struct thread thread = { .serial = 3 };
+	struct calls_thread *own = thread_own(&thread, COLLECTOR_calls);
+
+	calls.mode = CALLS_ALWAYS;
+	one->state = CALLS_OPEN;
+	enter(0x1000, CALLTREE_PYTHON, 0);
+	tree->owner = calls_owner(&thread, one->window);
+	own->tree = tree;
+	calls.is_stopped = true;
+	calls_plan.weight = 1;
+	calls_write(&writer);
+	cr_expect_eq(sample_count, 1);
+	calls_thread_gone(&thread);
+	calls_write(&writer);
+	cr_expect_eq(sample_count, 1, "its thread's end has it written twice");
+}
+
 Test(calls_write, cpu_time_read_at_the_end_is_what_the_window_saw)
 {
 	enter(0x1000, CALLTREE_PYTHON, 0);
