@@ -101,6 +101,8 @@ static int export_files(const struct export *export, char **files, size_t count)
 	errmsg error = profile ? NULL : "no memory";
 	int status;
 
+	if (!error && output_needs_points(cli_exporters, export->formats))
+		profile_keep_points(profile);
 	for (size_t i = 0; !error && i < count; i++) {
 		bool was_cut = profile->cut;
 

@@ -24,6 +24,7 @@ struct exporter_settings {
 
 struct exporter_hooks {
 	bool gzip; /* the file is one gzip stream, made by the sink */
+	bool points; /* it reads the profile's points: samples with their times */
 	/*
 	 * Write all samples of the measurement (the metrics whose collector string is `measurement`).
 	 * Errors are latched in the sink. drainer, tool

@@ -105,6 +105,15 @@ errmsg output_write_file(const struct profile *profile, const struct exporter *e
 	return sink_close(sink);
 }
 
+bool output_needs_points(const struct exporter *exporters, uint64_t mask)
+{
+	bool is_needed = false;
+
+	for (unsigned row = 0; mask >> row; row++)
+		is_needed |= (mask >> row & 1) && exporters[row].hooks->points;
+	return is_needed;
+}
+
 unsigned output_write(const struct profile *profile, const struct output_files *files)
 {
 	struct job job = { .profile = profile, .base = files->base, .session = files->session };

@@ -36,6 +36,9 @@ uint32_t output_measurement(const struct profile *profile, uint32_t previous);
 errmsg output_write_file(const struct profile *profile, const struct exporter *exporter,
 			 uint32_t measurement, const char *path);
 
+/* A format of the mask needs the profile's points. drainer, tool */
+bool output_needs_points(const struct exporter *exporters, uint64_t mask);
+
 /* Called once for each file: its path, NULL or what went wrong. */
 typedef void output_report(void *self, const char *path, errmsg error);
 

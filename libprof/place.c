@@ -97,9 +97,14 @@ uint32_t place_ring_bytes(uint32_t record_bytes)
 void place_export(const char *path)
 {
 	struct profile *profile = profile_new();
-	errmsg error = profile ? profile_add_file(profile, path) : "no memory";
+	uint64_t mask = option_number(OPTION_EXPORT);
+	errmsg error = profile ? NULL : "no memory";
 	unsigned failed;
 
+	if (!error && output_needs_points(registry_exporters, mask))
+		profile_keep_points(profile);
+	if (!error)
+		error = profile_add_file(profile, path);
 	if (!error)
 		error = profile_finish(profile);
 	if (error) {
@@ -109,7 +114,7 @@ void place_export(const char *path)
 	}
 	failed = output_write(profile, &(struct output_files){
 					       .exporters = registry_exporters,
-					       .mask = option_number(OPTION_EXPORT),
+					       .mask = mask,
 					       .base = place.base,
 					       .session = place.session,
 					       .report = report,
@@ -117,7 +122,7 @@ void place_export(const char *path)
 	profile_free(profile);
 	if (failed)
 		log_line("the recording stays, monprof export finishes the job: %s", path);
-	else if (!option_number(OPTION_KEEP) && option_number(OPTION_EXPORT))
+	else if (!option_number(OPTION_KEEP) && mask)
 		unlink(path);
 	else if (place.shows_summary)
 		log_line("recording: %s", path);

@@ -17,6 +17,7 @@
 
 #define NOTE_KEY_BYTES 128
 
+static errmsg sort_and_scale(struct profile *profile);
 static errmsg added(struct profile *profile, errmsg error, bool is_cut);
 static errmsg sum_losses(struct profile *profile);
 static void sum_loss(struct profile *profile, struct intern *reasons,
@@ -57,10 +58,16 @@ void profile_free(struct profile *profile)
 	heap_free(profile->mappings);
 	heap_free(profile->metrics);
 	heap_free(profile->samples);
+	heap_free(profile->points);
 	heap_free(profile->errors);
 	heap_free(profile->notes);
 	heap_free(profile->losses);
 	heap_free(profile);
+}
+
+void profile_keep_points(struct profile *profile)
+{
+	profile->maker->keeps_points = true;
 }
 
 errmsg profile_add_file(struct profile *profile, const char *path)
@@ -85,13 +92,8 @@ errmsg profile_finish(struct profile *profile)
 	struct profile_maker *maker = profile->maker;
 	errmsg error = maker->error ? maker->error : sum_losses(profile);
 
-	if (!error && (!sort_items(profile->samples, profile->sample_count,
-				   sizeof(*profile->samples), compare_samples) ||
-		       !sort_items(profile->errors, profile->error_count, sizeof(*profile->errors),
-				   compare_errors)))
-		error = no_memory;
 	if (!error)
-		scale_samples(profile);
+		error = sort_and_scale(profile);
 	free_maker(maker);
 	profile->maker = NULL;
 	return error;
@@ -159,6 +161,27 @@ static void sum_loss(struct profile *profile, struct intern *reasons,
 	sum->reason = loss->reason;
 	sum->help = loss->help;
 	sum->count = loss->count > INT64_MAX - sum->count ? INT64_MAX : sum->count + loss->count;
+}
+
+static errmsg sort_and_scale(struct profile *profile)
+{
+	size_t bytes = profile->sample_count * sizeof(*profile->samples);
+	struct profile_sample *taken = heap_alloc(bytes + 1);
+	errmsg error = taken ? NULL : no_memory;
+
+	if (taken && bytes)
+		memcpy(taken, profile->samples, bytes);
+	if (!error && (!sort_items(profile->samples, profile->sample_count,
+				   sizeof(*profile->samples), compare_samples) ||
+		       !sort_items(profile->errors, profile->error_count, sizeof(*profile->errors),
+				   compare_errors)))
+		error = no_memory;
+	if (!error)
+		scale_samples(profile);
+	if (!error && profile->point_count)
+		error = profile_finish_points(profile, taken);
+	heap_free(taken);
+	return error;
 }
 
 /* Samples are sorted: those of one metric and process follow each other. */

@@ -50,6 +50,12 @@ struct profile_sample {
 	uint32_t duration; /* as in recording_sample */
 	uint64_t count, value; /* count: of samples that were recorded; value: scaled */
 };
+/* A sample as it was recorded, part of the sum samples[sample]. */
+struct profile_point {
+	uint64_t time_ns; /* CLOCK_MONOTONIC of its process */
+	uint64_t value; /* scaled; those of a sum add up to its value */
+	uint32_t sample;
+};
 /* Standard error of the sum of the values of all samples whose innermost function this is. */
 struct profile_error {
 	uint32_t metric, process, function; /* metric and process are indexes from 0 */
@@ -75,11 +81,12 @@ struct profile {
 	struct profile_mapping *mappings;
 	struct profile_metric *metrics;
 	struct profile_sample *samples; /* sorted by metric, process, thread, node, duration */
+	struct profile_point *points; /* where they were asked for: sorted by metric, thread, time */
 	struct profile_error *errors; /* sorted by metric, function, process */
 	struct profile_note *notes;
 	struct profile_loss *losses;
 	size_t function_count, frame_count, node_count, process_count, thread_count, mapping_count,
-		metric_count, sample_count, error_count, note_count, loss_count;
+		metric_count, sample_count, point_count, error_count, note_count, loss_count;
 	bool cut; /* a recording ended in a torn tail */
 	struct profile_maker *maker; /* of profile.c while recordings are added */
 };
@@ -87,6 +94,8 @@ struct profile {
 /* NULL: no memory. drainer, tool */
 struct profile *profile_new(void);
 void profile_free(struct profile *profile);
+/* Keep the time of each sample, at 24 bytes each; before anything is added. drainer, tool */
+void profile_keep_points(struct profile *profile);
 /* Fold in one recording from a file; NULL, or what is wrong with it. drainer, tool */
 errmsg profile_add_file(struct profile *profile, const char *path);
 errmsg profile_add_bytes(struct profile *profile, const void *bytes, size_t size_bytes);

@@ -35,10 +35,7 @@ static void take_loss(void *self, const char *reason, const char *help, uint64_t
 static void take_flushed(void *self, uint64_t time_ns);
 static uint32_t find_metric(struct profile_maker *maker, const struct recording_metric *row);
 static uint32_t find_thread(struct profile_maker *maker, uint32_t id);
-static struct profile_sample *find_sample(struct profile_maker *maker,
-					  const struct profile_sample *key);
 static uint64_t hash_sample(const struct profile_sample *sample);
-static bool grow_slots(struct profile_maker *maker);
 static uint64_t add_up(uint64_t a, uint64_t b);
 static uint32_t put_text(struct profile_maker *maker, const char *text);
 static uint32_t put_bytes(struct profile_maker *maker, const char *bytes, size_t size_bytes);
@@ -259,11 +256,13 @@ static void take_sample(void *self, const struct recording_sample *sample)
 		.node = sample->node ? maker->node_map.ids[sample->node - 1] : 0,
 		.duration = sample->duration,
 	};
-	sum = find_sample(maker, &key);
+	sum = profile_find_sample(maker, &key);
 	if (!sum)
 		return;
 	sum->count++;
 	sum->value = add_up(sum->value, sample->value);
+	if (maker->keeps_points)
+		profile_take_point(maker, (size_t)(sum - maker->profile->samples), sample);
 	if (key.node != 0)
 		profile_observe(maker, &key, sample);
 }
@@ -357,14 +356,14 @@ static uint32_t find_thread(struct profile_maker *maker, uint32_t id)
 	return maker->error ? 0 : row_id - 1;
 }
 
-/* The sum for these four, made if there is none; NULL: no memory. */
-static struct profile_sample *find_sample(struct profile_maker *maker,
-					  const struct profile_sample *key)
+struct profile_sample *profile_find_sample(struct profile_maker *maker,
+					   const struct profile_sample *key)
 {
 	struct profile *profile = maker->profile;
 	size_t mask, i;
 
-	if (profile->sample_count >= maker->slot_count / 2 && !grow_slots(maker))
+	if (profile->sample_count >= maker->slot_count / 2 &&
+	    !profile_index_samples(maker, maker->slot_count ? maker->slot_count * 2 : FIRST_SLOTS))
 		return NULL;
 	mask = maker->slot_count - 1;
 	for (i = hash_sample(key) & mask; maker->slots[i] != 0; i = (i + 1) & mask) {
@@ -392,10 +391,9 @@ static uint64_t hash_sample(const struct profile_sample *sample)
 	return hash ^ hash >> 32;
 }
 
-static bool grow_slots(struct profile_maker *maker)
+bool profile_index_samples(struct profile_maker *maker, size_t count)
 {
 	struct profile *profile = maker->profile;
-	size_t count = maker->slot_count ? maker->slot_count * 2 : FIRST_SLOTS;
 	uint32_t *slots = heap_zalloc(count * sizeof(*slots));
 
 	if (!slots) {

@@ -50,6 +50,9 @@ struct profile_maker {
 
 	uint32_t *slots; /* sample index + 1 */
 	size_t slot_count;
+
+	bool keeps_points;
+	size_t point_capacity;
 };
 
 /* recording_read's self is the maker. drainer, tool */
@@ -73,6 +76,15 @@ void profile_fail(struct profile_maker *maker, errmsg error);
 /* The id of a pair of ids; true: it is new. drainer, tool */
 bool profile_put_pair(struct profile_maker *maker, struct pairs *pairs, uint32_t a, uint32_t b,
 		      uint32_t *id);
+/* The sum of these four, made if there is none; NULL: no memory. drainer, tool */
+struct profile_sample *profile_find_sample(struct profile_maker *maker,
+					   const struct profile_sample *key);
+/* The table of sums again, whatever order they are in now; false: no memory. drainer, tool */
+bool profile_index_samples(struct profile_maker *maker, size_t slot_count);
+/* One sample of a sum (index) as it was recorded; once the sums are sorted and scaled, all of them. drainer, tool */
+void profile_take_point(struct profile_maker *maker, size_t sum,
+			const struct recording_sample *sample);
+errmsg profile_finish_points(struct profile *profile, const struct profile_sample *taken);
 /* How much a window saw; what it counted; what follows from all. drainer, tool */
 void profile_take_size(struct profile_maker *maker, const struct recording_sample *sample);
 void profile_observe(struct profile_maker *maker, const struct profile_sample *key,

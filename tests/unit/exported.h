@@ -41,6 +41,7 @@ static UNUSED struct profile *hostile_profile(uint64_t seed, struct filled *fill
 	struct recording *recording;
 	struct profile *profile = profile_new();
 
+	profile_keep_points(profile);
 	snprintf(name, sizeof(name), "hostile%llu", (unsigned long long)seed);
 	path = in_scratch(name);
 	head = make_head(path);

@@ -73,8 +73,8 @@ static void write_failing(const struct profile *profile, uint32_t measurement,
 	sink_fail(sink, "no memory");
 }
 
-static const struct exporter_hooks first_hooks = { false, write_first };
-static const struct exporter_hooks failing_hooks = { false, write_failing };
+static const struct exporter_hooks first_hooks = { .gzip = false, .write = write_first };
+static const struct exporter_hooks failing_hooks = { .gzip = false, .write = write_failing };
 static const struct exporter exporters[] = {
 	{ "first", ".1", "", &first_hooks },
 	{ "failing", ".2", "", &failing_hooks },
