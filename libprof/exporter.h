@@ -9,6 +9,7 @@
 
 #include "estimate.h"
 #include "heap.h"
+#include "json.h"
 #include "log.h"
 #include "pairs.h"
 #include "prof.h"

@@ -13,6 +13,7 @@
 #include "intern.h"
 #include "prof.h"
 #include "recording.h"
+#include "wire.h"
 
 struct profile_function {
 	uint32_t module, name, file; /* strings; full = "module.qualname", or the marker's name */
@@ -55,6 +56,12 @@ struct profile_point {
 	uint64_t time_ns; /* CLOCK_MONOTONIC of its process */
 	uint64_t value; /* scaled; those of a sum add up to its value */
 	uint32_t sample;
+};
+/* The points of one thread and metric, in order of time. */
+struct profile_run {
+	uint32_t metric, thread;
+	size_t begin, end;
+	uint64_t value; /* their sum */
 };
 /* Standard error of the sum of the values of all samples whose innermost function this is. */
 struct profile_error {
@@ -101,6 +108,14 @@ errmsg profile_add_file(struct profile *profile, const char *path);
 errmsg profile_add_bytes(struct profile *profile, const void *bytes, size_t size_bytes);
 /* Sort and finish; nothing is added after it. NULL or no memory. drainer, tool */
 errmsg profile_finish(struct profile *profile);
+/* The next run of a measurement's metrics, after the one that is there, or the first (all zero); false: no more.
+   drainer, tool */
+bool profile_next_run(const struct profile *profile, uint32_t measurement, struct profile_run *run);
+/* What viewers show of a profile, "python3.12 (pid 4242): cpu", and of a thread, "MainThread (tid 4242)". They
+   replace what is in the buffer, and end with NUL. drainer, tool */
+void profile_put_title(const struct profile *profile, uint32_t measurement,
+		       struct wire_buffer *text);
+void profile_put_thread(const struct profile *profile, uint32_t thread, struct wire_buffer *text);
 /* A string by id; "" for 0. drainer, tool */
 const char *profile_string(const struct profile *profile, uint32_t id);
 /* Value of a note of a process, "" if there is none. drainer, tool */

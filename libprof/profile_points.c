@@ -53,6 +53,26 @@ errmsg profile_finish_points(struct profile *profile, const struct profile_sampl
 		       "no memory";
 }
 
+bool profile_next_run(const struct profile *profile, uint32_t measurement, struct profile_run *run)
+{
+	const struct profile_sample *sums = profile->samples, *first;
+	const struct profile_point *points = profile->points;
+	size_t at = run->end;
+
+	while (at < profile->point_count && measurement &&
+	       profile->metrics[sums[points[at].sample].metric].collector != measurement)
+		at++;
+	if (at == profile->point_count)
+		return false;
+	first = &sums[points[at].sample];
+	*run = (struct profile_run){ first->metric, first->thread, at, at, 0 };
+	while (run->end < profile->point_count &&
+	       sums[points[run->end].sample].metric == run->metric &&
+	       sums[points[run->end].sample].thread == run->thread)
+		run->value += points[run->end++].value;
+	return true;
+}
+
 /* `taken`: the sums before they were sorted. */
 static bool follow_sums(struct profile *profile, const struct profile_sample *taken)
 {
@@ -121,20 +141,12 @@ static void place_in_runs(struct profile *profile, struct profile_point *placed,
 
 static bool sort_runs(struct profile *profile)
 {
-	const struct profile_sample *sums = profile->samples;
-	struct profile_point *points = profile->points;
+	struct profile_run run = { 0 };
 	bool is_done = true;
-	size_t begin = 0;
 
-	for (size_t i = 1; is_done && i <= profile->point_count; i++) {
-		const struct profile_sample *sum = &sums[points[begin].sample];
-
-		if (i < profile->point_count && sums[points[i].sample].metric == sum->metric &&
-		    sums[points[i].sample].thread == sum->thread)
-			continue;
-		is_done = sort_items(&points[begin], i - begin, sizeof(*points), compare_times);
-		begin = i;
-	}
+	while (is_done && profile_next_run(profile, 0, &run))
+		is_done = sort_items(&profile->points[run.begin], run.end - run.begin,
+				     sizeof(*profile->points), compare_times);
 	return is_done;
 }
 
