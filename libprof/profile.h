@@ -21,6 +21,15 @@ struct profile_function {
 	uint32_t first_line;
 	enum recording_function_kind kind;
 };
+/* Whose code it is. */
+enum profile_origin {
+	PROFILE_PROGRAM,
+	PROFILE_STANDARD, /* the standard library */
+	PROFILE_PACKAGE, /* site-packages, dist-packages */
+	PROFILE_C, /* a function of C, known by its name */
+	PROFILE_MARKER, /* ours: "[thread exit]" and its like */
+	PROFILE_ORIGINS,
+};
 struct profile_frame {
 	uint32_t function, line;
 };
@@ -126,5 +135,10 @@ double profile_scale(const struct profile *profile, uint32_t process, uint32_t m
 /* The same for the note `<what>.<collector>`; collector is a string. drainer, tool */
 const char *profile_collector_note(const struct profile *profile, uint32_t process,
 				   const char *what, uint32_t collector);
+/* Whose code a function is, by where its file lies. drainer, tool */
+enum profile_origin profile_origin(const struct profile *profile,
+				   const struct profile_function *function);
+/* "standard library". any */
+const char *profile_origin_name(enum profile_origin origin);
 
 #endif
