@@ -24,6 +24,8 @@ LINK_LIBRARY := -shared -Wl,--exclude-libs,ALL -Wl,-z,defs -Wl,-z,now -Wl,-z,rel
 ZLIB := -l:libz.a
 
 LIB := $(patsubst %.c,$(O)/%.o,$(wildcard libprof/*.c collectors/*.c exporters/*.c))
+PAGE := $(O)/exporters/flamegraph/page
+LIB += $(PAGE).o
 JEMALLOC := $(if $(SAN),,$(O)/jemalloc.o)
 CLI := $(patsubst %.c,$(O)/%.o,$(wildcard cli/*.c))
 UNIT := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
@@ -50,6 +52,10 @@ $(O)/jemalloc.o: libprof/jemalloc.sh
 $(O)/%.o: %.c
 	@mkdir -p $(@D)
 	$(COMPILE) $(LIBRARY_FLAGS) -c -o $@ $<
+$(PAGE).o: $(wildcard exporters/flamegraph/*)
+	@mkdir -p $(@D)
+	sh exporters/flamegraph/assemble.sh exporters/flamegraph $(PAGE)
+	$(CC) -c -Wa,-I$(@D) -o $@ exporters/flamegraph/page.S
 # What a directory of tests shares is every file that is not itself a test.  A test that defines
 # __wrap_NAME gets its own NAME: ld --wrap.
 SHARED = $(patsubst %.c,$(O)/%.o,$(filter-out $(1)/test_%,$(wildcard $(1)/*.c)))

@@ -25,6 +25,7 @@ static const char *const hostile_names[] = {
 	"x 1;y 2",
 	" ",
 	"\x1b[31mred",
+	"\xe2\x80\xae\xd7\xa9\xd7\x9c\xd7\x95\xd7\x9d", /* right to left */
 };
 
 static UNUSED uint32_t measurement_of(const struct profile *profile)

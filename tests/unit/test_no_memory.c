@@ -5,7 +5,7 @@
 #include "exported.h"
 #include "windows.h"
 
-extern const struct exporter_hooks pprof_exporter, collapsed_exporter;
+extern const struct exporter_hooks pprof_exporter, collapsed_exporter, flamegraph_exporter;
 
 void *__real_heap_alloc(size_t size_bytes);
 void *__real_heap_zalloc(size_t size_bytes);
@@ -231,4 +231,9 @@ Test(no_memory, pprof_is_whole_or_refused, .fini = remove_scratch)
 Test(no_memory, collapsed_is_whole_or_refused, .fini = remove_scratch)
 {
 	check_hostile(&collapsed_exporter);
+}
+
+Test(no_memory, flamegraph_is_whole_or_says_so, .fini = remove_scratch)
+{
+	check_hostile(&flamegraph_exporter);
 }

@@ -1,0 +1,49 @@
+/*
+ * flamegraph.h - what the flame graph's page is made of, between its fold and its text.
+ */
+#ifndef FLAMEGRAPH_H
+#define FLAMEGRAPH_H
+
+#include "exporter.h"
+
+/* What makes frames equal; strings are ids of `texts`, 0 is "". */
+struct page_frame {
+	uint32_t module, name, file, line, origin;
+};
+
+struct column {
+	const struct profile_metric *metric;
+	bool is_count;
+};
+
+struct flamegraph {
+	const struct profile *profile;
+	uint32_t measurement;
+	const struct exporter_settings *settings;
+	struct sink *sink;
+	bool failed; /* no memory */
+
+	struct intern texts, frames;
+	struct pairs steps; /* (parent step, frame) */
+	struct pairs cells; /* (step, thread) */
+	uint32_t *frame_ids; /* by profile's frame id - 1; 0: not made yet */
+	uint32_t *node_steps; /* by profile's node id - 1; 0: not needed */
+	uint32_t no_stack; /* step; 0: not made yet */
+
+	struct column *columns;
+	uint32_t column_count;
+	uint32_t *value_columns, *count_columns; /* by metric; UINT32_MAX: none */
+	uint64_t *values; /* by (cell - 1) * column_count + column */
+	size_t value_capacity;
+};
+
+/* Sums stop there: numbers of the page are signed. */
+static inline uint64_t flamegraph_add(uint64_t a, uint64_t b)
+{
+	return b > INT64_MAX - a ? INT64_MAX : a + b;
+}
+
+/* The page, from its first byte to its last. drainer, tool */
+void flamegraph_put(struct flamegraph *page);
+
+#endif
