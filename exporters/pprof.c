@@ -483,13 +483,10 @@ static void write_span(struct pprof *pprof)
 static void write_period(struct pprof *pprof)
 {
 	const struct profile *profile = pprof->profile;
-	const char *digit = profile_collector_note(profile, 0, "period", pprof->measurement);
-	uint64_t period = 0;
+	uint64_t period = profile_period(profile, pprof->measurement);
 
-	if (*digit == '\0')
+	if (period == 0)
 		return;
-	for (; *digit >= '0' && *digit <= '9' && period < INT64_MAX / 10 - 9; digit++)
-		period = period * 10 + (uint64_t)(*digit - '0');
 	write_value_type(pprof, PROFILE_PERIOD_TYPE, profile_string(profile, pprof->main->name),
 			 profile_string(profile, pprof->main->unit));
 	proto_number(&pprof->proto, PROFILE_PERIOD, period);

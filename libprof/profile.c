@@ -127,6 +127,16 @@ const char *profile_collector_note(const struct profile *profile, uint32_t proce
 	return profile_note_value(profile, process, key);
 }
 
+uint64_t profile_period(const struct profile *profile, uint32_t measurement)
+{
+	const char *digit = profile_collector_note(profile, 0, "period", measurement);
+	uint64_t period = 0;
+
+	for (; *digit >= '0' && *digit <= '9' && period < INT64_MAX / 10 - 9; digit++)
+		period = period * 10 + (uint64_t)(*digit - '0');
+	return period;
+}
+
 static errmsg added(struct profile *profile, errmsg error, bool is_cut)
 {
 	profile_take_end(profile->maker);

@@ -135,6 +135,9 @@ double profile_scale(const struct profile *profile, uint32_t process, uint32_t m
 /* The same for the note `<what>.<collector>`; collector is a string. drainer, tool */
 const char *profile_collector_note(const struct profile *profile, uint32_t process,
 				   const char *what, uint32_t collector);
+/* What a sample of a measurement stands for, in the unit of its first metric; 0: it is not taken at a period.
+   drainer, tool */
+uint64_t profile_period(const struct profile *profile, uint32_t measurement);
 /* Whose code a function is, by where its file lies. drainer, tool */
 enum profile_origin profile_origin(const struct profile *profile,
 				   const struct profile_function *function);

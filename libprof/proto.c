@@ -95,6 +95,12 @@ void proto_ids_release(struct proto_ids *ids)
 	heap_free(ids->rows);
 }
 
+void proto_ids_clear(struct proto_ids *ids)
+{
+	while (ids->count > 0)
+		ids->ids[ids->rows[--ids->count] - 1] = 0;
+}
+
 uint32_t proto_id(struct proto_ids *ids, uint32_t row)
 {
 	uint32_t *id = &ids->ids[row - 1];

@@ -49,6 +49,8 @@ uint64_t proto_text_end(struct proto *proto);
 /* For a table of row_count rows; false: no memory. drainer, tool */
 bool proto_ids_init(struct proto_ids *ids, size_t row_count);
 void proto_ids_release(struct proto_ids *ids);
+/* No row is used any more. drainer, tool */
+void proto_ids_clear(struct proto_ids *ids);
 /* The id of a row, which is numbered from 1. drainer, tool */
 uint32_t proto_id(struct proto_ids *ids, uint32_t row);
 

@@ -1,0 +1,558 @@
+/*
+ * gecko.c - Firefox Profiler's "processed profile": threads beside each other on one clock.
+ *
+ *   thread (of the measurement's first metric)
+ *     samples ---> stackTable (frame, prefix) ---> frameTable (line, category) ---> funcTable ---> strings
+ *
+ * Each thread has tables of its own, of what it uses; strings are shared.  A sample stands at the time when it was
+ * taken and weighs what it measured: of CPU time, what the thread used since the sample before, which is its
+ * CPU delta, too.  Processes that were folded together keep their own time of day.
+ *
+ * Version 57 of the format: viewers read older versions than their own, never newer ones.
+ */
+#include "exporter.h"
+
+#include <string.h>
+
+#define FORMAT_VERSION 57
+#define GECKO_VERSION 32
+#define NS_DIGITS 6 /* of nanoseconds in milliseconds */
+#define NS_PER_MS 1000000
+
+struct gecko {
+	const struct profile *profile;
+	struct json json;
+	bool failed; /* no memory */
+	uint32_t measurement, metric;
+	uint64_t start_realtime_ns; /* of the process that began first */
+	struct intern strings; /* index + 1 */
+	struct proto_ids nodes, frames, functions; /* of the thread that is written; index + 1 */
+	uint32_t *path;
+	size_t path_capacity;
+	struct wire_buffer text;
+};
+
+static void gecko_write(const struct profile *profile, uint32_t measurement,
+			const struct exporter_settings *settings, struct sink *sink);
+static bool begin(struct gecko *gecko);
+static void write_meta(struct gecko *gecko);
+static void write_categories(struct gecko *gecko);
+static void write_threads(struct gecko *gecko);
+static void write_thread(struct gecko *gecko, const struct profile_run *run);
+static void take_stacks(struct gecko *gecko, const struct profile_run *run);
+static void take_stack(struct gecko *gecko, uint32_t node);
+static void write_lifetime(struct gecko *gecko, const struct profile_process *process);
+static uint64_t time_of(const struct gecko *gecko, const struct profile_process *process,
+			uint64_t monotonic_ns);
+static void write_samples(struct gecko *gecko, const struct profile_run *run);
+static void write_deltas(struct gecko *gecko, const struct profile_run *run);
+static const char *weight_type(const struct gecko *gecko);
+static bool is_time(const struct gecko *gecko);
+static void write_stack_table(struct gecko *gecko);
+static void write_frame_table(struct gecko *gecko);
+static void write_function_table(struct gecko *gecko);
+static void write_empty_tables(struct gecko *gecko);
+static const struct profile_frame *frame_at(const struct gecko *gecko, uint32_t index);
+static const struct profile_function *function_at(const struct gecko *gecko, uint32_t index);
+static void put_same(struct gecko *gecko, const char *key, uint32_t count, const char *word);
+static void put_string_or_null(struct gecko *gecko, uint32_t text);
+static uint32_t string_index(struct gecko *gecko, const char *text);
+static void write_strings(struct gecko *gecko);
+static void put_names(struct json *json, const char *key, const char *const *names);
+static void release(struct gecko *gecko);
+
+const struct exporter_hooks gecko_exporter = { .points = true, .write = gecko_write };
+
+static void gecko_write(const struct profile *profile, uint32_t measurement,
+			const struct exporter_settings *settings, struct sink *sink)
+{
+	struct gecko gecko = {
+		.profile = profile,
+		.json.sink = sink,
+		.measurement = measurement,
+	};
+	struct json *json = &gecko.json;
+
+	(void)settings; /* lines are beside functions there, never in their place */
+	if (begin(&gecko)) {
+		json_begin(json, '{');
+		write_meta(&gecko);
+		put_names(json, "libs", NULL);
+		put_names(json, "pages", NULL);
+		put_names(json, "counters", NULL);
+		write_threads(&gecko);
+		write_strings(&gecko);
+		json_end(json, '}');
+		sink_puts(sink, "\n");
+	}
+	if (gecko.failed)
+		sink_fail(sink, "no memory");
+	release(&gecko);
+}
+
+static bool begin(struct gecko *gecko)
+{
+	const struct profile *profile = gecko->profile;
+	struct profile_run run = { 0 };
+
+	gecko->failed = !proto_ids_init(&gecko->nodes, profile->node_count) ||
+			!proto_ids_init(&gecko->frames, profile->frame_count) ||
+			!proto_ids_init(&gecko->functions, profile->function_count);
+	if (profile_next_run(profile, gecko->measurement, &run))
+		gecko->metric = run.metric;
+	gecko->start_realtime_ns = UINT64_MAX;
+	for (size_t i = 0; i < profile->process_count; i++) {
+		if (profile->processes[i].start_realtime_ns < gecko->start_realtime_ns)
+			gecko->start_realtime_ns = profile->processes[i].start_realtime_ns;
+	}
+	return !gecko->failed;
+}
+
+static void write_meta(struct gecko *gecko)
+{
+	static const char *const units[][2] = { { "time", "ms" },
+						{ "eventDelay", "ms" },
+						{ "threadCPUDelta", "ns" } };
+	const struct profile *profile = gecko->profile;
+	uint64_t period = is_time(gecko) ? profile_period(profile, gecko->measurement) : 0;
+	struct json *json = &gecko->json;
+
+	profile_put_title(profile, gecko->measurement, &gecko->text);
+	gecko->failed |= gecko->text.failed;
+	json_key(json, "meta");
+	json_begin(json, '{');
+	json_key(json, "interval");
+	json_decimal(json, period ? period : NS_PER_MS, NS_DIGITS);
+	json_key(json, "startTime");
+	json_decimal(json, gecko->start_realtime_ns, NS_DIGITS);
+	json_put_number(json, "processType", 0);
+	json_put_text(json, "product", gecko->failed ? "" : (const char *)gecko->text.bytes);
+	json_put_number(json, "stackwalk", 0);
+	json_put_number(json, "version", GECKO_VERSION);
+	json_put_number(json, "preprocessedProfileVersion", FORMAT_VERSION);
+	json_put_word(json, "symbolicated", "true");
+	json_put_text(json, "importedFrom", "libmonprof " PROF_VERSION);
+	json_put_text(json, "platform", "Linux");
+	write_categories(gecko);
+	json_key(json, "extensions");
+	json_begin(json, '{');
+	put_names(json, "id", NULL);
+	put_names(json, "name", NULL);
+	put_names(json, "baseURL", NULL);
+	json_put_number(json, "length", 0);
+	json_end(json, '}');
+	put_names(json, "markerSchema", NULL);
+	json_key(json, "sampleUnits");
+	json_begin(json, '{');
+	for (size_t i = 0; i < PROF_COUNT(units); i++)
+		json_put_text(json, units[i][0], units[i][1]);
+	json_end(json, '}');
+	json_put_word(json, "usesOnlyOneStackType", "true");
+	json_put_word(json, "sourceCodeIsNotOnSearchfox", "true");
+	json_put_word(json, "keepProfileThreadOrder", "true");
+	json_end(json, '}');
+}
+
+/* One for each origin, in its order; a grey one is the viewer's default. */
+static void write_categories(struct gecko *gecko)
+{
+	static const char *const colors[PROFILE_ORIGINS] = {
+		[PROFILE_PROGRAM] = "orange", [PROFILE_STANDARD] = "green",
+		[PROFILE_PACKAGE] = "blue",   [PROFILE_C] = "purple",
+		[PROFILE_MARKER] = "grey",
+	};
+	static const char *const other[] = { "Other", NULL };
+	struct json *json = &gecko->json;
+
+	json_key(json, "categories");
+	json_begin(json, '[');
+	for (unsigned origin = 0; origin < PROFILE_ORIGINS; origin++) {
+		json_begin(json, '{');
+		json_put_text(json, "name", profile_origin_name(origin));
+		json_put_text(json, "color", colors[origin] ? colors[origin] : "darkgrey");
+		put_names(json, "subcategories", other);
+		json_end(json, '}');
+	}
+	json_end(json, ']');
+}
+
+static void write_threads(struct gecko *gecko)
+{
+	struct profile_run run = { 0 };
+
+	json_line(&gecko->json);
+	json_key(&gecko->json, "threads");
+	json_begin(&gecko->json, '[');
+	while (!gecko->failed && profile_next_run(gecko->profile, gecko->measurement, &run)) {
+		if (run.metric != gecko->metric)
+			continue;
+		json_line(&gecko->json);
+		write_thread(gecko, &run);
+	}
+	json_end(&gecko->json, ']');
+}
+
+static void write_thread(struct gecko *gecko, const struct profile_run *run)
+{
+	const struct profile *profile = gecko->profile;
+	const struct profile_thread *thread = &profile->threads[run->thread];
+	const struct profile_process *process = &profile->processes[thread->process];
+	struct json *json = &gecko->json;
+	char pid[24];
+
+	take_stacks(gecko, run);
+	log_format(pid, sizeof(pid), "%llu", (unsigned long long)process->pid);
+	json_begin(json, '{');
+	json_put_text(json, "name",
+		      thread->name ? profile_string(profile, thread->name) : "thread");
+	json_put_word(json, "isMainThread", thread->tid == process->pid ? "true" : "false");
+	json_put_text(json, "pid", pid);
+	json_put_number(json, "tid", thread->tid);
+	json_put_text(json, "processType", "default");
+	json_put_text(json, "processName", profile_string(profile, process->program));
+	write_lifetime(gecko, process);
+	write_samples(gecko, run);
+	write_stack_table(gecko);
+	write_frame_table(gecko);
+	write_function_table(gecko);
+	write_empty_tables(gecko);
+	json_end(json, '}');
+}
+
+/* Parents before their children. */
+static void take_stacks(struct gecko *gecko, const struct profile_run *run)
+{
+	const struct profile *profile = gecko->profile;
+
+	proto_ids_clear(&gecko->nodes);
+	proto_ids_clear(&gecko->frames);
+	proto_ids_clear(&gecko->functions);
+	for (size_t at = run->begin; at < run->end && !gecko->failed; at++)
+		take_stack(gecko, profile->samples[profile->points[at].sample].node);
+	for (uint32_t i = 0; i < gecko->nodes.count; i++)
+		proto_id(&gecko->frames, profile->nodes[gecko->nodes.rows[i] - 1].frame);
+	for (uint32_t i = 0; i < gecko->frames.count; i++)
+		proto_id(&gecko->functions, frame_at(gecko, i)->function);
+}
+
+static void take_stack(struct gecko *gecko, uint32_t node)
+{
+	size_t depth = 0;
+
+	for (; node != 0 && gecko->nodes.ids[node - 1] == 0;
+	     node = gecko->profile->nodes[node - 1].parent) {
+		void *path = gecko->path;
+
+		if (!heap_grow(&path, &gecko->path_capacity, depth + 1, sizeof(*gecko->path))) {
+			gecko->failed = true;
+			return;
+		}
+		gecko->path = path;
+		gecko->path[depth++] = node;
+	}
+	while (depth > 0)
+		proto_id(&gecko->nodes, gecko->path[--depth]);
+}
+
+static void write_lifetime(struct gecko *gecko, const struct profile_process *process)
+{
+	struct json *json = &gecko->json;
+
+	json_key(json, "processStartupTime");
+	json_decimal(json, time_of(gecko, process, process->start_monotonic_ns), NS_DIGITS);
+	json_key(json, "processShutdownTime");
+	if (process->end_monotonic_ns)
+		json_decimal(json, time_of(gecko, process, process->end_monotonic_ns), NS_DIGITS);
+	else
+		json_word(json, "null");
+	json_key(json, "registerTime");
+	json_decimal(json, time_of(gecko, process, process->start_monotonic_ns), NS_DIGITS);
+	json_put_word(json, "unregisterTime", "null");
+	put_names(json, "pausedRanges", NULL);
+}
+
+/* Since the file's start. */
+static uint64_t time_of(const struct gecko *gecko, const struct profile_process *process,
+			uint64_t monotonic_ns)
+{
+	uint64_t into_ns = monotonic_ns > process->start_monotonic_ns ?
+				   monotonic_ns - process->start_monotonic_ns :
+				   0;
+
+	return process->start_realtime_ns - gecko->start_realtime_ns + into_ns;
+}
+
+static void write_samples(struct gecko *gecko, const struct profile_run *run)
+{
+	const struct profile *profile = gecko->profile;
+	const struct profile_process *process =
+		&profile->processes[profile->threads[run->thread].process];
+	struct json *json = &gecko->json;
+
+	json_line(json);
+	json_key(json, "samples");
+	json_begin(json, '{');
+	json_key(json, "stack");
+	json_begin(json, '[');
+	for (size_t at = run->begin; at < run->end; at++) {
+		uint32_t node = profile->samples[profile->points[at].sample].node;
+
+		if (node)
+			json_number(json, gecko->nodes.ids[node - 1] - 1);
+		else
+			json_word(json, "null");
+	}
+	json_end(json, ']');
+	json_key(json, "time");
+	json_begin(json, '[');
+	for (size_t at = run->begin; at < run->end; at++)
+		json_decimal(json, time_of(gecko, process, profile->points[at].time_ns), NS_DIGITS);
+	json_end(json, ']');
+	json_key(json, "weight");
+	json_begin(json, '[');
+	for (size_t at = run->begin; at < run->end; at++)
+		json_decimal(json, profile->points[at].value, is_time(gecko) ? NS_DIGITS : 0);
+	json_end(json, ']');
+	json_put_text(json, "weightType", weight_type(gecko));
+	write_deltas(gecko, run);
+	json_put_number(json, "length", run->end - run->begin);
+	json_end(json, '}');
+}
+
+/* Of CPU time: its graph of how busy a thread was. */
+static void write_deltas(struct gecko *gecko, const struct profile_run *run)
+{
+	const struct profile *profile = gecko->profile;
+	struct json *json = &gecko->json;
+
+	if (strcmp(profile_string(profile, gecko->measurement), "cpu") != 0)
+		return;
+	json_key(json, "threadCPUDelta");
+	json_begin(json, '[');
+	for (size_t at = run->begin; at < run->end; at++)
+		json_number(json, profile->points[at].value);
+	json_end(json, ']');
+}
+
+static const char *weight_type(const struct gecko *gecko)
+{
+	const struct profile *profile = gecko->profile;
+	const char *unit = profile_string(profile, profile->metrics[gecko->metric].unit);
+
+	if (is_time(gecko))
+		return "tracing-ms";
+	return strcmp(unit, "bytes") == 0 ? unit : "samples";
+}
+
+static bool is_time(const struct gecko *gecko)
+{
+	const struct profile *profile = gecko->profile;
+
+	return strcmp(profile_string(profile, profile->metrics[gecko->metric].unit),
+		      "nanoseconds") == 0;
+}
+
+static void write_stack_table(struct gecko *gecko)
+{
+	const struct profile *profile = gecko->profile;
+	struct json *json = &gecko->json;
+
+	json_line(json);
+	json_key(json, "stackTable");
+	json_begin(json, '{');
+	json_key(json, "frame");
+	json_begin(json, '[');
+	for (uint32_t i = 0; i < gecko->nodes.count; i++)
+		json_number(json,
+			    gecko->frames.ids[profile->nodes[gecko->nodes.rows[i] - 1].frame - 1] -
+				    1);
+	json_end(json, ']');
+	json_key(json, "prefix");
+	json_begin(json, '[');
+	for (uint32_t i = 0; i < gecko->nodes.count; i++) {
+		uint32_t parent = profile->nodes[gecko->nodes.rows[i] - 1].parent;
+
+		if (parent)
+			json_number(json, gecko->nodes.ids[parent - 1] - 1);
+		else
+			json_word(json, "null");
+	}
+	json_end(json, ']');
+	json_put_number(json, "length", gecko->nodes.count);
+	json_end(json, '}');
+}
+
+static void write_frame_table(struct gecko *gecko)
+{
+	const struct profile *profile = gecko->profile;
+	struct json *json = &gecko->json;
+	uint32_t count = gecko->frames.count;
+
+	json_line(json);
+	json_key(json, "frameTable");
+	json_begin(json, '{');
+	put_same(gecko, "address", count, "-1");
+	put_same(gecko, "inlineDepth", count, "0");
+	json_key(json, "category");
+	json_begin(json, '[');
+	for (uint32_t i = 0; i < count; i++) {
+		uint32_t function = frame_at(gecko, i)->function;
+
+		json_number(json, profile_origin(profile, &profile->functions[function - 1]));
+	}
+	json_end(json, ']');
+	put_same(gecko, "subcategory", count, "0");
+	json_key(json, "func");
+	json_begin(json, '[');
+	for (uint32_t i = 0; i < count; i++)
+		json_number(json, gecko->functions.ids[frame_at(gecko, i)->function - 1] - 1);
+	json_end(json, ']');
+	put_same(gecko, "nativeSymbol", count, "null");
+	put_same(gecko, "innerWindowID", count, "null");
+	json_key(json, "line");
+	json_begin(json, '[');
+	for (uint32_t i = 0; i < count; i++) {
+		if (frame_at(gecko, i)->line)
+			json_number(json, frame_at(gecko, i)->line);
+		else
+			json_word(json, "null");
+	}
+	json_end(json, ']');
+	put_same(gecko, "column", count, "null");
+	json_put_number(json, "length", count);
+	json_end(json, '}');
+}
+
+static void write_function_table(struct gecko *gecko)
+{
+	struct json *json = &gecko->json;
+	uint32_t count = gecko->functions.count;
+
+	json_line(json);
+	json_key(json, "funcTable");
+	json_begin(json, '{');
+	json_key(json, "name");
+	json_begin(json, '[');
+	for (uint32_t i = 0; i < count; i++)
+		put_string_or_null(gecko, function_at(gecko, i)->full);
+	json_end(json, ']');
+	put_same(gecko, "isJS", count, "false");
+	put_same(gecko, "relevantForJS", count, "false");
+	put_same(gecko, "resource", count, "-1");
+	json_key(json, "fileName");
+	json_begin(json, '[');
+	for (uint32_t i = 0; i < count; i++)
+		put_string_or_null(gecko, function_at(gecko, i)->file);
+	json_end(json, ']');
+	json_key(json, "lineNumber");
+	json_begin(json, '[');
+	for (uint32_t i = 0; i < count; i++) {
+		if (function_at(gecko, i)->first_line)
+			json_number(json, function_at(gecko, i)->first_line);
+		else
+			json_word(json, "null");
+	}
+	json_end(json, ']');
+	put_same(gecko, "columnNumber", count, "null");
+	json_put_number(json, "length", count);
+	json_end(json, '}');
+}
+
+/* What the format wants and we have nothing of. */
+static void write_empty_tables(struct gecko *gecko)
+{
+	static const char *const resources[] = { "lib", "name", "host", "type", NULL };
+	static const char *const symbols[] = { "libIndex", "address", "name", "functionSize",
+					       NULL };
+	static const char *const markers[] = { "data",	"name",	    "startTime", "endTime",
+					       "phase", "category", NULL };
+	static const struct {
+		const char *name;
+		const char *const *columns;
+	} tables[] = {
+		{ "resourceTable", resources },
+		{ "nativeSymbols", symbols },
+		{ "markers", markers },
+	};
+	struct json *json = &gecko->json;
+
+	for (size_t i = 0; i < PROF_COUNT(tables); i++) {
+		json_key(json, tables[i].name);
+		json_begin(json, '{');
+		for (const char *const *column = tables[i].columns; *column; column++)
+			put_names(json, *column, NULL);
+		json_put_number(json, "length", 0);
+		json_end(json, '}');
+	}
+}
+
+static const struct profile_frame *frame_at(const struct gecko *gecko, uint32_t index)
+{
+	return &gecko->profile->frames[gecko->frames.rows[index] - 1];
+}
+
+static const struct profile_function *function_at(const struct gecko *gecko, uint32_t index)
+{
+	return &gecko->profile->functions[gecko->functions.rows[index] - 1];
+}
+
+static void put_same(struct gecko *gecko, const char *key, uint32_t count, const char *word)
+{
+	json_key(&gecko->json, key);
+	json_begin(&gecko->json, '[');
+	while (count-- > 0)
+		json_word(&gecko->json, word);
+	json_end(&gecko->json, ']');
+}
+
+static void put_string_or_null(struct gecko *gecko, uint32_t text)
+{
+	if (text)
+		json_number(&gecko->json,
+			    string_index(gecko, profile_string(gecko->profile, text)));
+	else
+		json_word(&gecko->json, "null");
+}
+
+static uint32_t string_index(struct gecko *gecko, const char *text)
+{
+	uint32_t id = intern_put(&gecko->strings, text, strlen(text), NULL);
+
+	gecko->failed |= id == 0;
+	return id ? id - 1 : 0;
+}
+
+static void write_strings(struct gecko *gecko)
+{
+	struct json *json = &gecko->json;
+
+	json_line(json);
+	json_key(json, "shared");
+	json_begin(json, '{');
+	json_key(json, "stringArray");
+	json_begin(json, '[');
+	for (uint32_t id = 1; id <= gecko->strings.count; id++)
+		json_text(json, intern_get(&gecko->strings, id, NULL));
+	json_end(json, ']');
+	json_end(json, '}');
+}
+
+/* A list of names, or an empty one (NULL). */
+static void put_names(struct json *json, const char *key, const char *const *names)
+{
+	json_key(json, key);
+	json_begin(json, '[');
+	for (; names && *names; names++)
+		json_text(json, *names);
+	json_end(json, ']');
+}
+
+static void release(struct gecko *gecko)
+{
+	intern_release(&gecko->strings);
+	proto_ids_release(&gecko->nodes);
+	proto_ids_release(&gecko->frames);
+	proto_ids_release(&gecko->functions);
+	heap_free(gecko->path);
+	wire_release(&gecko->text);
+}
