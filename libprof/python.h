@@ -11,7 +11,7 @@
 #include "thread.h"
 
 /* Have `atexit` called at the interpreter's end (before those that the program registers), and `child`
-   in a child of os.fork. setup */
+   in a child of os.fork. It imports, so collectors' events come after it. setup */
 errmsg python_register(void (*atexit)(void), void (*child)(void));
 /* Give sys.path to symbol. cwd: absolute. setup */
 void python_read_path(const char *cwd);

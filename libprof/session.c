@@ -141,8 +141,6 @@ static void start(void)
 	atomic_store(&session.state, STARTING);
 	error = start_measuring();
 	if (!error)
-		error = python_register(ending, child);
-	if (!error)
 		error = begin();
 	if (error) {
 		log_line("%s", error);
@@ -169,6 +167,8 @@ static errmsg start_measuring(void)
 		error = signals_start((int)option_number(OPTION_SIGNAL), &hooks);
 	if (!error)
 		begin_main();
+	if (!error)
+		error = python_register(ending, child);
 	if (!error)
 		error = start_collectors();
 	return error;
