@@ -69,6 +69,7 @@ struct calls {
 	_Atomic uint64_t drainer_earlier_ns; /* CPU time of those that were parked */
 	uint64_t cost_start_ticks[CALLTREE_EVENTS]; /* of one event, when it was measured */
 	uint64_t probe_start_ticks; /* what a probe of the machine took then */
+	const struct thread *calibrating; /* what it calls is ours, and never named */
 
 	/* the drainer's: costs as they are now, as the machine is slower or faster */
 	uint64_t cost_ticks[CALLTREE_EVENTS];

@@ -30,6 +30,7 @@ void calls_events_calibrate(struct calls_interpreter *here)
 
 	for (unsigned kind = 0; globals && kind < CALLTREE_EVENTS; kind++)
 		without[kind] = run_ticks(globals, names[kind]);
+	calls.calibrating = thread_self();
 	calls_period_begin(0);
 	calls_observe(here);
 	for (unsigned kind = 0; globals && kind < CALLTREE_EVENTS; kind++) {
@@ -46,6 +47,7 @@ void calls_events_calibrate(struct calls_interpreter *here)
 	memcpy(calls.cost_ticks, calls.cost_start_ticks, sizeof(calls.cost_ticks));
 	monitoring_set(&here->tool, 0);
 	atomic_store(&here->state, CALLS_NONE);
+	calls.calibrating = NULL;
 	if (own->tree) {
 		calls_tree_give(own->tree);
 		own->tree = NULL;

@@ -484,6 +484,8 @@ static uint32_t python_node(struct calltree *tree, uintptr_t code)
    what was met before and is not written yet would have none. */
 static void made(uintptr_t code)
 {
+	if (calls.calibrating && calls.calibrating == thread_self())
+		return;
 	mark_set(code);
 	if (calls.mode == CALLS_ALWAYS ||
 	    atomic_load_explicit(&calls.has_others, memory_order_relaxed))
