@@ -13,7 +13,6 @@
 #include "python.h"
 
 #include "frames.h"
-#include "heap.h"
 #include "log.h"
 #include "os.h"
 #include "record.h"
@@ -166,7 +165,9 @@ void python_read_path(const char *cwd)
 	struct py_object *raised = py.PyErr_GetRaisedException();
 	struct py_object *path = py.PySys_GetObject("path");
 	intptr_t count = path ? py.PyList_Size(path) : 0, used = 0;
-	const char **texts = count > 0 ? heap_alloc((size_t)count * sizeof(*texts)) : NULL;
+	size_t size_bytes = count > 0 ? (size_t)count * sizeof(const char *) : 0;
+	/* Not of the heap, which begins in our thread. */
+	const char **texts = size_bytes ? os_pages_map(size_bytes) : NULL;
 
 	for (intptr_t i = 0; texts && i < count; i++) {
 		struct py_object *entry = py.PyList_GetItem(path, i);
@@ -177,7 +178,7 @@ void python_read_path(const char *cwd)
 		py.PyErr_Clear();
 	}
 	symbol_set_path(texts, (size_t)used, cwd);
-	heap_free(texts);
+	os_pages_unmap(texts, size_bytes);
 	py.PyErr_Clear();
 	py.PyErr_SetRaisedException(raised);
 }

@@ -9,6 +9,7 @@
  * Names alone decide, so zip files on sys.path and files that are gone are named too.
  */
 #include "heap.h"
+#include "os.h"
 #include "symbol.h"
 
 #include <string.h>
@@ -16,6 +17,7 @@
 
 #define DIRECTORIES_LOG2 8
 #define INIT "/__init__.py"
+#define SLASHES 3 /* before each of two names, and what ends the text */
 
 /* Where the outermost package that holds a directory begins. */
 struct directory {
@@ -24,8 +26,9 @@ struct directory {
 };
 
 static struct {
-	char **paths; /* absolute, without a slash at the end */
-	size_t path_count;
+	/* pages of their own: the heap begins in our thread, not while the program waits */
+	char **paths; /* absolute, without a slash at the end; what they and cwd point to comes behind */
+	size_t path_count, pages_bytes;
 	char *cwd;
 	/* the drainer's: by hash of the name, the last one that came */
 	struct directory directories[1u << DIRECTORIES_LOG2];
@@ -40,19 +43,22 @@ static size_t dotted(const char *rest, char *module, size_t module_bytes);
 
 void symbol_set_path(const char *const *paths, size_t count, const char *cwd)
 {
-	for (size_t i = 0; i < state.path_count; i++)
-		heap_free(state.paths[i]);
-	heap_free(state.paths);
-	heap_free(state.cwd);
+	size_t cwd_bytes = strlen(cwd) + 1, texts_bytes = cwd_bytes;
+	for (size_t i = 0; i < count; i++)
+		texts_bytes += cwd_bytes + strlen(paths[i]) + SLASHES;
+	os_pages_unmap(state.paths, state.pages_bytes);
 	state.path_count = 0;
-	state.cwd = heap_strdup(cwd);
-	state.paths = heap_zalloc((count + 1) * sizeof(*state.paths));
-	for (size_t i = 0; state.paths && i < count; i++) {
-		char absolute[4096];
-		size_t bytes = make_absolute(paths[i], absolute, sizeof(absolute));
-		char *copy = bytes + 1 < sizeof(absolute) ? heap_strdup(absolute) : NULL;
-		if (copy)
-			state.paths[state.path_count++] = copy;
+	state.cwd = NULL;
+	state.pages_bytes = count * sizeof(*state.paths) + texts_bytes;
+	state.paths = os_pages_map(state.pages_bytes);
+	if (!state.paths)
+		return;
+	state.cwd = memcpy(state.paths + count, cwd, cwd_bytes);
+	char *at = state.cwd + cwd_bytes;
+	for (size_t i = 0; i < count; i++) {
+		size_t room_bytes = cwd_bytes + strlen(paths[i]) + SLASHES;
+		state.paths[state.path_count++] = at;
+		at += make_absolute(paths[i], at, room_bytes) + 1;
 	}
 }
 
