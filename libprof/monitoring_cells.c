@@ -5,7 +5,8 @@
  *                            ^ cells of tool 1; an event's by its number
  *
  * Where that is in an interpreter is different in each version, so its memory is searched, with fault-tolerant
- * reads, and what is found must follow when a callback is taken away and put back.
+ * reads, first where it was in the version's builds that we know, and what is found must follow when a callback
+ * is taken away and put back.
  */
 #include "monitoring_cells.h"
 
@@ -17,14 +18,18 @@
 #define PAGE_BYTES 4096
 #define CHUNK_BYTES (2 * PAGE_BYTES) /* on stacks that may be small */
 #define CHUNKS_MOST 128 /* an interpreter has 100 to 400 KB */
+#define EVENTS_MOST 32 /* as bits of a number */
+#define CHUNKS_NEAR 2 /* around a place: all tools' cells have less than a page */
 
 static _Atomic uintptr_t found_at; /* in an interpreter, the last time; 0: never */
 
+static uintptr_t usual_place(void);
 static uintptr_t search(struct monitoring_module *module, const struct monitoring *tool, long id,
 			uintptr_t address, unsigned chunks);
 static size_t read_pages(uintptr_t *words, uintptr_t from);
 static bool match(const struct monitoring_module *module, const struct monitoring *tool,
 		  uintptr_t cells);
+static unsigned cell_index(const struct monitoring_module *module, unsigned event);
 static uintptr_t cell_of(const struct monitoring_module *module, uintptr_t cells, unsigned event);
 static uintptr_t cell_read(uintptr_t cell);
 static bool follows(struct monitoring_module *module, const struct monitoring *tool, long id,
@@ -40,13 +45,31 @@ uintptr_t monitoring_cells_find(struct monitoring_module *module, const struct m
 	uintptr_t hint = atomic_load_explicit(&found_at, memory_order_relaxed);
 
 	/* Those of other tools and other interpreters are where they were found before. */
+	if (!hint)
+		hint = usual_place();
 	if (hint)
-		cells = search(module, tool, id, interpreter + hint, 1);
+		cells = search(module, tool, id, interpreter + hint, CHUNKS_NEAR);
 	if (!cells)
 		cells = search(module, tool, id, interpreter, CHUNKS_MOST);
 	if (cells)
 		atomic_store_explicit(&found_at, cells - interpreter, memory_order_relaxed);
 	return cells;
+}
+
+/* In 3.12.1, 3.13.0 and .15, 3.14.8, 3.15.0, with a GIL; 0: not known. */
+static uintptr_t usual_place(void)
+{
+	switch (pyapi_version() >> 16) {
+	case 0x030c:
+		return 382056;
+	case 0x030d:
+		return 193448;
+	case 0x030e:
+		return 223584;
+	case 0x030f:
+		return 223856;
+	}
+	return 0;
 }
 
 /* In so many chunks of memory, from the one before this address' page on. */
@@ -100,17 +123,27 @@ bool monitoring_cells_hold(const struct monitoring_module *module, const struct 
 static bool match(const struct monitoring_module *module, const struct monitoring *tool,
 		  uintptr_t cells)
 {
-	bool do_match = true;
+	uintptr_t row[EVENTS_MOST];
+	unsigned last = 0;
+	bool do_match;
 
+	for (unsigned i = 0; i < MONITORING_EVENTS; i++)
+		last = cell_index(module, i) > last ? cell_index(module, i) : last;
+	do_match = os_read(row, cells, (last + 1) * sizeof(*row));
 	for (unsigned i = 0; do_match && i < MONITORING_EVENTS; i++)
 		do_match = !tool->callbacks[i] ||
-			   cell_read(cell_of(module, cells, i)) == (uintptr_t)tool->callbacks[i];
+			   row[cell_index(module, i)] == (uintptr_t)tool->callbacks[i];
 	return do_match;
+}
+
+static unsigned cell_index(const struct monitoring_module *module, unsigned event)
+{
+	return (unsigned)__builtin_ctz(module->bits[event]);
 }
 
 static uintptr_t cell_of(const struct monitoring_module *module, uintptr_t cells, unsigned event)
 {
-	return cells + (unsigned)__builtin_ctz(module->bits[event]) * sizeof(uintptr_t);
+	return cells + cell_index(module, event) * sizeof(uintptr_t);
 }
 
 static uintptr_t cell_read(uintptr_t cell)
