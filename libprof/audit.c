@@ -11,7 +11,7 @@
 
 #include "os.h"
 
-#define RUNTIME_BYTES 32768 /* the list's head lies well within, in every version */
+#define RUNTIME_BYTES 16384 /* the list's head lies within 11000, in every version */
 #define CHAIN_MOST 64
 
 /* _Py_AuditHookEntry: the same in every version since 3.8. */
