@@ -29,7 +29,7 @@
 
 #define PARK_NS UINT64_C(1000000000)
 #define QUIET_NS UINT64_C(500000000)
-#define CALIBRATIONS 16
+#define CALIBRATIONS 8
 #define VERSION_3_13 0x030d0000u
 
 /* SILENT: a forked child under MONPROF_CHILDREN=no. */
