@@ -1,10 +1,11 @@
 /*
  * callee_check.c - is a callable in memory what we take it for?
  *
- * Objects that no program can replace, attributes of immutable types, are read raw, with fault-tolerant
- * reads, and compared with what the public C API says of them.  What passes here is then read with plain
- * loads in every C call event.  On the way the type of method-wrappers and what all __new__ share are
- * learnt, which nothing exports.
+ * Objects that no program can replace, attributes of immutable types, are read raw and compared with what
+ * the public C API says of them.  They live, and are long enough in every version for plain loads; what
+ * they point to is read with fault-tolerant reads.  What passes here is then read with plain loads in every
+ * C call event.  On the way the type of method-wrappers and what all __new__ share are learnt, which nothing
+ * exports.
  */
 #include "callee_object.h"
 
@@ -22,7 +23,7 @@ static bool is_new_known(struct callee_layout *found);
 static bool are_texts_known(struct callee_layout *found);
 static struct py_object *attribute(struct py_object *object, const char *name,
 				   const struct py_object *type);
-static uintptr_t read_word(const void *object, size_t offset);
+static bool has_name(uintptr_t address, const char *name);
 static bool is_name(uintptr_t address, const char *name);
 static void forget(struct py_object *object);
 
@@ -58,9 +59,9 @@ static bool are_types_known(struct callee_layout *found)
 static bool is_type_known(struct py_object *type, const char *name)
 {
 	struct py_object *mro = py.PyObject_GetAttrString(type, "__mro__");
-	bool is_known = mro && read_word(type, CALLEE_TYPE_MRO) == (uintptr_t)mro &&
-			read_word(type, CALLEE_TYPE_FLAGS) == py.PyType_GetFlags(type) &&
-			is_name(read_word(type, CALLEE_TYPE_NAME), name);
+	bool is_known = mro && callee_word(type, CALLEE_TYPE_MRO) == (uintptr_t)mro &&
+			callee_word(type, CALLEE_TYPE_FLAGS) == py.PyType_GetFlags(type) &&
+			is_name(callee_word(type, CALLEE_TYPE_NAME), name);
 
 	forget(mro);
 	return is_known;
@@ -72,18 +73,18 @@ static bool are_functions_known(struct callee_layout *found)
 	struct py_object *none = py._Py_NoneStruct, *object = py.PyBaseObject_Type;
 	struct py_object *bound = attribute(none, "__dir__", py.PyCFunction_Type);
 	struct py_object *descr = attribute(object, "__dir__", py.PyMethodDescr_Type);
-	uintptr_t table = read_word(object, CALLEE_TYPE_METHODS);
+	uintptr_t table = callee_word(object, CALLEE_TYPE_METHODS);
 	bool is_known = false;
 
 	(void)found;
 	if (bound && descr) {
-		uintptr_t method = read_word(bound, CALLEE_FUNCTION_DEF);
+		uintptr_t method = callee_word(bound, CALLEE_FUNCTION_DEF);
 
-		is_known = is_name(method, "__dir__") &&
-			   read_word(bound, CALLEE_FUNCTION_SELF) == (uintptr_t)none &&
-			   !read_word(bound, CALLEE_FUNCTION_MODULE) &&
-			   read_word(descr, CALLEE_DESCR_TYPE) == (uintptr_t)object &&
-			   read_word(descr, CALLEE_DESCR_WRAPPED) == method && method >= table &&
+		is_known = has_name(method, "__dir__") &&
+			   callee_word(bound, CALLEE_FUNCTION_SELF) == (uintptr_t)none &&
+			   !callee_word(bound, CALLEE_FUNCTION_MODULE) &&
+			   callee_word(descr, CALLEE_DESCR_TYPE) == (uintptr_t)object &&
+			   callee_word(descr, CALLEE_DESCR_WRAPPED) == method && method >= table &&
 			   method - table < METHODS_MAX_BYTES &&
 			   (method - table) % sizeof(struct py_method_def) == 0;
 	}
@@ -101,9 +102,9 @@ static bool are_slots_known(struct callee_layout *found)
 
 	if (bound && descr) {
 		found->wrapper_type = callee_type_of(bound);
-		is_known = read_word(bound, CALLEE_WRAPPER_DESCR) == (uintptr_t)descr &&
-			   read_word(descr, CALLEE_DESCR_TYPE) == (uintptr_t)type &&
-			   is_name(read_word(descr, CALLEE_DESCR_WRAPPED), "__repr__");
+		is_known = callee_word(bound, CALLEE_WRAPPER_DESCR) == (uintptr_t)descr &&
+			   callee_word(descr, CALLEE_DESCR_TYPE) == (uintptr_t)type &&
+			   has_name(callee_word(descr, CALLEE_DESCR_WRAPPED), "__repr__");
 	}
 	forget(bound);
 	forget(descr);
@@ -118,13 +119,13 @@ static bool is_new_known(struct callee_layout *found)
 	bool is_known = false;
 
 	if (of_object && of_dict) {
-		uintptr_t method = read_word(of_object, CALLEE_FUNCTION_DEF);
+		uintptr_t method = callee_word(of_object, CALLEE_FUNCTION_DEF);
 
 		found->new_method = (const struct py_method_def *)method;
-		is_known = is_name(method, "__new__") &&
-			   read_word(of_dict, CALLEE_FUNCTION_DEF) == method &&
-			   read_word(of_dict, CALLEE_FUNCTION_SELF) == (uintptr_t)dict &&
-			   read_word(of_object, CALLEE_FUNCTION_SELF) == (uintptr_t)object;
+		is_known = has_name(method, "__new__") &&
+			   callee_word(of_dict, CALLEE_FUNCTION_DEF) == method &&
+			   callee_word(of_dict, CALLEE_FUNCTION_SELF) == (uintptr_t)dict &&
+			   callee_word(of_object, CALLEE_FUNCTION_SELF) == (uintptr_t)object;
 	}
 	forget(of_object);
 	forget(of_dict);
@@ -153,25 +154,20 @@ static struct py_object *attribute(struct py_object *object, const char *name,
 	return NULL;
 }
 
-static uintptr_t read_word(const void *object, size_t offset)
+/* What begins with a pointer to its name: PyMethodDef, struct wrapperbase. */
+static bool has_name(uintptr_t address, const char *name)
 {
-	uintptr_t word;
+	uintptr_t within;
 
-	offset += callee_layout.head_bytes;
-	return os_read(&word, (uintptr_t)object + offset, sizeof(word)) ? word : 0;
+	return os_read(&within, address, sizeof(within)) && is_name(within, name);
 }
 
-/* What begins with a pointer to its name (PyMethodDef, struct wrapperbase), or the name itself. */
 static bool is_name(uintptr_t address, const char *name)
 {
 	char found[CHECKED_NAME_BYTES] = "";
 	size_t size_bytes = strlen(name) + 1;
-	uintptr_t within;
 
-	if (os_read(found, address, size_bytes) && memcmp(found, name, size_bytes) == 0)
-		return true;
-	return os_read(&within, address, sizeof(within)) && os_read(found, within, size_bytes) &&
-	       memcmp(found, name, size_bytes) == 0;
+	return os_read(found, address, size_bytes) && memcmp(found, name, size_bytes) == 0;
 }
 
 static void forget(struct py_object *object)
