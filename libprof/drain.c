@@ -27,6 +27,8 @@
 #define INTERVAL_MOST_NS UINT64_C(100000000)
 #define TARGET_SHARE 8 /* of the fullest ring, at a pass: stacks may get deeper at once */
 #define GONE_STEP_NS 20000
+#define GONE_LOOKS \
+	64 /* before we sleep: a thread that has said its last is gone sooner than we would wake */
 
 enum drain_state { IDLE, STARTING, RUNNING, PARKED, DONE };
 enum { ASK_FLUSH = 1, ASK_PARK = 2, ASK_FINISH = 4 };
@@ -230,10 +232,13 @@ static bool await_gone(uint64_t end_ns)
 	static const _Atomic uint32_t never;
 	pid_t tid = atomic_load(&drain.tid);
 
-	while (tid && os_thread_exists(tid)) {
+	for (unsigned looks = 0; tid && os_thread_exists(tid); looks++) {
 		if (os_monotonic_ns() >= end_ns)
 			return false;
-		os_futex_wait(&never, 0, GONE_STEP_NS);
+		if (looks < GONE_LOOKS)
+			os_yield();
+		else
+			os_futex_wait(&never, 0, GONE_STEP_NS);
 	}
 	return true;
 }

@@ -279,6 +279,11 @@ void os_futex_wait(const _Atomic uint32_t *word, uint32_t expected, uint64_t tim
 		timeout_ns == UINT64_MAX ? NULL : &timeout, NULL, 0);
 }
 
+void os_yield(void)
+{
+	OS_CALL(SYS_sched_yield);
+}
+
 void os_futex_wake(const _Atomic uint32_t *word)
 {
 	OS_CALL(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);

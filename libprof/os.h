@@ -57,6 +57,8 @@ uintptr_t os_program_counter(const void *context);
 
 /* Sleep until *word != expected, a wake, or timeout_ns (relative; UINT64_MAX: for ever). any */
 void os_futex_wait(const _Atomic uint32_t *word, uint32_t expected, uint64_t timeout_ns);
+/* Let another thread have the processor, if one waits for it. any */
+void os_yield(void);
 /* Wake every waiter on *word. any */
 void os_futex_wake(const _Atomic uint32_t *word);
 
