@@ -156,7 +156,8 @@ static uint32_t wanted_events(uint64_t kinds)
 
 static bool trees_begin(void)
 {
-	uint32_t wanted = calls.mode == CALLS_ALWAYS ? TREES_SPARE_ALWAYS : TREES_SPARE;
+	/* For windows our thread has more of them before the first one. */
+	uint32_t wanted = calls.mode == CALLS_ALWAYS ? TREES_SPARE_ALWAYS : 1;
 
 	while (wanted && calls_tree_add())
 		wanted--;
