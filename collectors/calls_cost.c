@@ -11,7 +11,7 @@
 
 #define PROBE_ROUNDS 4
 #define PROBE_CALLS 64
-#define CALIBRATION_ROUNDS 6
+#define CALIBRATION_ROUNDS 4
 
 static uint64_t probe_ticks(struct calltree *probe);
 static uint64_t run_ticks(struct py_object *globals, const char *name);
@@ -93,9 +93,9 @@ static struct py_object *calibration_globals(void)
 				   "   isinstance(j, int)\n   ord('a')\n"
 				   "  abs(i); abs(i); abs(i); abs(i)\n"
 				   "def steps(times):\n for i in times:\n  yield i\n"
-				   "def generator(times):\n for i in range(8):\n"
+				   "def generator(times):\n for i in range(6):\n"
 				   "  for j in steps(times): pass\n"
-				   "times = range(6)\n";
+				   "times = range(4)\n";
 	struct py_object *file = py.PyUnicode_FromString("<monprof>");
 	struct py_object *globals = py.PyDict_New();
 	struct py_object *code =
