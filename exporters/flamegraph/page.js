@@ -185,11 +185,11 @@ function fillControls() {
 	by("title").textContent = document.title = data.measurement + " of " + name + (pids > 1 ? ", " + plural(pids, "process") : ", pid " + first.pid);
 	by("subtitle").textContent = [
 		"CPython " + first.python, new Date(first.start).toISOString().slice(0, 19).replace("T", " ") + " UTC",
-		scaled(first.duration * 1e6, 1000, ["ns", "\u00b5s", "ms", "s"]), plural(own.length, "thread"),
+		scaled(first.duration * 1e6, 1000, ["ns", "\u00b5s", "ms", "s"]), plural(own.filter(row => row.tid).length, "thread"),
 		...columns.map(({ name, unit }, i) => [amount(all[i], unit) + " " + name, all[i]]).filter(row => row[1]).map(row => row[0]),
 	].join(" \u00b7 ");
 	options("column", columns.map(({ name }, i) => [i, name]).filter(([i]) => !i || all[i]));
-	options("thread", [[-1, "all"], ...used.map(([index, row]) => [index, threadLabel(row)])]);
+	options("thread", [[-1, "all threads"], ...used.map(([index, row]) => [index, threadLabel(row)])]);
 	options("compare", [["both", "with base"], ["off", "this alone"], ["base", "base alone"]]);
 	by("column-label").hidden = columns.length < 2;
 	by("thread-label").hidden = own.length < 2;
