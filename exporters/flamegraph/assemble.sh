@@ -4,7 +4,7 @@
 #
 # Indentation, empty lines, lines that are comments alone, and spaces around operators and punctuation stay behind.
 # What is between double quotes is kept, and lines with a template or a regular expression are kept whole.  Lines
-# stay lines, so what a browser's debugger shows can be read.
+# stay lines but for those that end in the middle of something, so what a browser's debugger shows can be read.
 set -eu
 
 directory=$1
@@ -15,6 +15,9 @@ bare() {
 	characters=$1
 	shift
 	cat "$@" | awk -v characters="$characters" '
+	function put(line) {
+		printf "%s%s", line, characters && line ~ /[{,]$/ ? "" : "\n"
+	}
 	{
 		sub(/^[ \t]+/, "")
 	}
@@ -22,18 +25,20 @@ bare() {
 		next
 	}
 	/`|\(\/|= \/|\? \/|, \/|^\/|&& \// {
-		print
+		put($0)
 		next
 	}
 	{
+		line = ""
 		count = split($0, part, "\"")
 		for (i = 1; i <= count; i++) {
 			for (c = 1; i % 2 && c <= length(characters); c++) {
 				of = substr(characters, c, 1)
 				gsub(" *[" of "] *", of == "&" ? "\\&" : of, part[i])
 			}
-			printf "%s%s", part[i], i < count ? "\"" : "\n"
+			line = line part[i] (i < count ? "\"" : "")
 		}
+		put(line)
 	}'
 }
 

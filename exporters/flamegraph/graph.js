@@ -73,10 +73,10 @@ function drawBox({ node, x, width }, y, isAbove) {
 	const id = node < 0 ? 0 : view.tree.frames[node];
 	const isFound = node > 0 && view.marks && view.marks[id];
 	const gap = width > 2.5 ? 1 : 0;
-	pen.fillStyle = isFound ? colors.found : fill(node, id, isAbove);
+	pen.fillStyle = isFound ? colors.match : fill(node, id, isAbove);
 	pen.fillRect(x, y, width - gap, ROW - 1);
 	if (isFound && width > 3) {
-		pen.strokeStyle = colors.edge;
+		pen.strokeStyle = colors.found;
 		pen.lineWidth = 1.5;
 		pen.strokeRect(x + 0.75, y + 0.75, width - gap - 1.5, ROW - 2.5);
 	}
@@ -100,11 +100,8 @@ const change = node => share(view.tree.total, node) - share(view.tree.was, node)
 const share = (totals, node) => totals[0] ? totals[node] / totals[0] : 0;
 
 function changeColor(grown) {
-	const size = Math.min(1, Math.sqrt(Math.abs(grown) * 4));
-	if (size < 0.03)
-		return colors.rest;
-	const [light, chroma] = colors.isDark ? [0.34 + 0.12 * size, 0.13 * size] : [0.93 - 0.13 * size, 0.13 * size];
-	return `oklch(${light} ${chroma} ${grown > 0 ? 30 : 250})`;
+	const size = Math.round(16 * Math.min(1, Math.sqrt(Math.abs(grown) * 4)));
+	return size ? colors.changes[grown > 0 ? size : 16 + size] : colors.rest;
 }
 
 // The name, without its module where that does not fit, cut where nothing does.
@@ -136,7 +133,16 @@ function outline(box, topOf, width) {
 	pen.strokeRect(box.x + width / 2, y + width / 2, Math.max(box.width - 1 - width, 1), ROW - 1 - width);
 }
 
-// Colours come from the style sheet, resolved on the legend; a frame's shade follows from its number.
+// As a canvas understands it fastest: of 30,000 boxes, the colours would else take longer than all the rest.
+const paint = make("canvas").getContext("2d", { willReadFrequently: true });
+function plain(color) {
+	paint.fillStyle = color;
+	paint.fillRect(0, 0, 1, 1);
+	const [red, green, blue] = paint.getImageData(0, 0, 1, 1).data;
+	return "#" + (1 << 24 | red << 16 | green << 8 | blue).toString(16).slice(1);
+}
+
+// Colours come from the style sheet; a frame's shade follows from its number.
 function readColors() {
 	const of = name => {
 		const probe = make("i", { style: `color: var(--${name})` });
@@ -147,14 +153,19 @@ function readColors() {
 	};
 	const shades = color => {
 		const [light, chroma, hue] = color.match(/[\d.]+/g).map(Number);
-		return [-2, -1, 0, 1, 2].map(step => `oklch(${light + step * 0.014} ${chroma} ${hue})`);
+		return [-2, -1, 0, 1, 2].map(step => plain(`oklch(${light + step * 0.014} ${chroma} ${hue})`));
 	};
-	const isDark = matchMedia("(prefers-color-scheme: dark)").matches;
+	const { theme } = document.documentElement.dataset;
+	const isDark = theme ? theme == "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+	const changes = [];
+	for (let size = 1; size <= 16; size++) {
+		const light = isDark ? 0.34 + 0.0075 * size : 0.93 - 0.008 * size;
+		for (const [at, hue] of [[size, 30], [16 + size, 250]])
+			changes[at] = plain(`oklch(${light} ${0.008 * size} ${hue})`);
+	}
 	return {
-		ground: of("ground"), text: of("text"), rest: of("rest"), edge: of("found"), found: of("match"),
-		origins: ORIGINS.map(name => shades(of(name))),
-		isDark: document.documentElement.dataset.theme ? document.documentElement.dataset.theme == "dark" : isDark,
-		font: "12px " + getComputedStyle(document.body).fontFamily,
+		isDark, changes, origins: ORIGINS.map(name => shades(of(name))), font: "12px " + getComputedStyle(document.body).fontFamily,
+		...Object.fromEntries(["ground", "text", "rest", "found", "match"].map(name => [name, plain(of(name))])),
 	};
 }
 
