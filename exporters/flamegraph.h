@@ -17,7 +17,8 @@ struct column {
 };
 
 struct flamegraph {
-	const struct profile *profile;
+	const struct profile
+		*profile; /* its threads are numbered as they are; those of the base follow */
 	uint32_t measurement;
 	const struct exporter_settings *settings;
 	struct sink *sink;
@@ -26,13 +27,9 @@ struct flamegraph {
 	struct intern texts, frames;
 	struct pairs steps; /* (parent step, frame) */
 	struct pairs cells; /* (step, thread) */
-	uint32_t *frame_ids; /* by profile's frame id - 1; 0: not made yet */
-	uint32_t *node_steps; /* by profile's node id - 1; 0: not needed */
 	uint32_t no_stack; /* step; 0: not made yet */
-
 	struct column *columns;
 	uint32_t column_count;
-	uint32_t *value_columns, *count_columns; /* by metric; UINT32_MAX: none */
 	uint64_t *values; /* by (cell - 1) * column_count + column */
 	size_t value_capacity;
 };

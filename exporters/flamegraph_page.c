@@ -34,9 +34,10 @@ static void put_amount(struct flamegraph *page, uint64_t value, uint64_t sum);
 static void put_html(struct flamegraph *page, const char *text);
 static void write_data(struct flamegraph *page);
 static void write_columns(struct flamegraph *page);
-static void write_processes(struct flamegraph *page);
-static void write_notes(struct flamegraph *page, uint32_t process);
-static void write_threads(struct flamegraph *page);
+static void write_sources(struct flamegraph *page);
+static void write_processes(struct flamegraph *page, const struct profile *profile);
+static void write_notes(struct flamegraph *page, const struct profile *profile, uint32_t process);
+static void write_threads(struct flamegraph *page, const struct profile *profile);
 static void write_losses(struct flamegraph *page);
 static void write_tree(struct flamegraph *page);
 static void write_cells(struct flamegraph *page);
@@ -96,6 +97,8 @@ static struct total *make_totals(struct flamegraph *page, uint64_t *step_totals,
 		uint64_t value = page->values[(size_t)i * page->column_count];
 		struct total *total = &totals[steps[step - 1].b - 1];
 
+		if (page->cells.rows[i].b >= page->profile->thread_count)
+			continue;
 		total->self = flamegraph_add(total->self, value);
 		step_totals[step] = flamegraph_add(step_totals[step], value);
 	}
@@ -210,10 +213,12 @@ static void write_data(struct flamegraph *page)
 		    "<script type=\"application/json\" id=\"data\">{\"format\":%u,\"measurement\":",
 		    FORMAT_VERSION);
 	put_json(page, profile_string(page->profile, page->measurement));
-	sink_format(page->sink, ",\"is_cut\":%s", page->profile->cut ? "true" : "false");
+	sink_format(page->sink, ",\"is_cut\":%s",
+		    page->profile->cut || (page->settings->base && page->settings->base->cut) ?
+			    "true" :
+			    "false");
 	write_columns(page);
-	write_processes(page);
-	write_threads(page);
+	write_sources(page);
 	write_losses(page);
 	write_tree(page);
 	write_cells(page);
@@ -244,17 +249,34 @@ static void write_columns(struct flamegraph *page)
 	sink_puts(page->sink, "]");
 }
 
-/* [pid, program, python, writer, start in ms since 1970, duration in ms, [note, ...]] */
-static void write_processes(struct flamegraph *page)
+/* Processes and threads; those from `base` on are of the base. */
+static void write_sources(struct flamegraph *page)
 {
-	const struct profile *profile = page->profile;
+	const struct profile *profile = page->profile, *base = page->settings->base;
 
+	if (base)
+		sink_format(page->sink, ",\"base\":{\"process\":%zu,\"thread\":%zu}",
+			    profile->process_count, profile->thread_count);
 	sink_puts(page->sink, ",\"processes\":[");
+	write_processes(page, profile);
+	if (base)
+		write_processes(page, base);
+	sink_puts(page->sink, "],\"threads\":[");
+	write_threads(page, profile);
+	if (base)
+		write_threads(page, base);
+	sink_puts(page->sink, "]");
+}
+
+/* [pid, program, python, writer, start in ms since 1970, duration in ms, [note, ...]] */
+static void write_processes(struct flamegraph *page, const struct profile *profile)
+{
 	for (size_t i = 0; i < profile->process_count; i++) {
 		const struct profile_process *process = &profile->processes[i];
 		uint64_t duration = process->end_monotonic_ns - process->start_monotonic_ns;
 
-		sink_format(page->sink, i ? ",[%llu," : "[%llu,", (unsigned long long)process->pid);
+		sink_format(page->sink, i || profile != page->profile ? ",[%llu," : "[%llu,",
+			    (unsigned long long)process->pid);
 		put_json(page, profile_string(profile, process->program));
 		sink_puts(page->sink, ",");
 		put_json(page, profile_string(profile, process->python));
@@ -263,15 +285,13 @@ static void write_processes(struct flamegraph *page)
 		sink_format(page->sink, ",%llu,%llu,[",
 			    (unsigned long long)(process->start_realtime_ns / NS_PER_MS),
 			    (unsigned long long)(duration / NS_PER_MS));
-		write_notes(page, (uint32_t)i);
+		write_notes(page, profile, (uint32_t)i);
 		sink_puts(page->sink, "]]");
 	}
-	sink_puts(page->sink, "]");
 }
 
-static void write_notes(struct flamegraph *page, uint32_t process)
+static void write_notes(struct flamegraph *page, const struct profile *profile, uint32_t process)
 {
-	const struct profile *profile = page->profile;
 	bool is_first = true;
 
 	for (size_t i = 0; i < profile->note_count; i++) {
@@ -288,19 +308,18 @@ static void write_notes(struct flamegraph *page, uint32_t process)
 }
 
 /* [index of the process, tid, name, ...] */
-static void write_threads(struct flamegraph *page)
+static void write_threads(struct flamegraph *page, const struct profile *profile)
 {
-	const struct profile *profile = page->profile;
+	bool is_base = profile != page->profile;
+	uint32_t first_process = is_base ? (uint32_t)page->profile->process_count : 0;
 
-	sink_puts(page->sink, ",\"threads\":[");
 	for (size_t i = 0; i < profile->thread_count; i++) {
 		const struct profile_thread *thread = &profile->threads[i];
 
-		sink_format(page->sink, i ? ",%u,%llu," : "%u,%llu,", thread->process,
-			    (unsigned long long)thread->tid);
+		sink_format(page->sink, i || is_base ? ",%u,%llu," : "%u,%llu,",
+			    first_process + thread->process, (unsigned long long)thread->tid);
 		put_json(page, profile_string(profile, thread->name));
 	}
-	sink_puts(page->sink, "]");
 }
 
 /* [count, reason, help, ...] */

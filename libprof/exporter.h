@@ -21,6 +21,7 @@
 
 struct exporter_settings {
 	bool lines; /* MONPROF_LINES */
+	const struct profile *base; /* what the profile is compared with; NULL: nothing, or not by this exporter */
 };
 
 struct exporter_hooks {

@@ -77,12 +77,16 @@ function showControls() {
 }
 
 function showLegend() {
-	const self = view.callees.self, used = ORIGINS.map(() => 0);
+	const { self, total, was } = view.callees, used = ORIGINS.map(() => 0);
+	const item = (name, text, value, hidden) => make("li", { hidden }, make("i", { style: `background: var(--${name})` }), text,
+		make("b", { textContent: value }));
 	for (let node = 1; node <= nodeCount; node++)
 		used[originOf(frameOf[node])] += self[node];
-	by("legend").replaceChildren(...ORIGINS.map((name, origin) => make("li", { hidden: !used[origin] },
-		make("i", { style: `background: var(--${name})` }), data.origins[origin],
-		make("b", { textContent: percent(used[origin], view.callees.total[0]) }))));
+	const unit = columns[state.column].unit;
+	by("legend").replaceChildren(...was ? [
+		item("grown", "larger share than in the base", "+"), item("shrunk", "smaller share", "\u2212"),
+		item("rest", "base, all of it", amount(was[0], unit)), item("rest", "now", amount(total[0], unit)),
+	] : ORIGINS.map((name, origin) => item(name, data.origins[origin], percent(used[origin], total[0]), !used[origin])));
 }
 
 // All of one function, wherever it was called.
@@ -207,8 +211,8 @@ function fillRecorded() {
 	by("recorded").replaceChildren(
 		...data.is_cut ? [make("p", { className: "warning", textContent: "A recording ended in a torn tail." })] : [],
 		...losses.length ? [make("h3", { textContent: "Lost" }), table(losses)] : [],
-		...processes.flatMap(({ pid, program, python, writer, notes }) => [
-			make("h3", { textContent: "pid " + pid }),
+		...processes.flatMap(({ pid, program, python, writer, notes }, index) => [
+			make("h3", { textContent: (data.base && index >= data.base.process ? "base, " : "") + "pid " + pid }),
 			table([row("program", program), row("Python", python), row("written by", writer), ...pairs(notes)])]));
 }
 

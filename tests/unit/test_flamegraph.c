@@ -87,10 +87,10 @@ static void read_strings(struct page *page)
 	cr_assert_eq(at[-1], ']');
 }
 
-static struct page read_page(const struct profile *profile, bool lines)
+static struct page parse_page(struct bytes all)
 {
 	static const char mark[] = "<script type=\"application/json\" id=\"data\">";
-	struct page page = { .all = export_to_memory(&flamegraph_exporter, profile, lines) };
+	struct page page = { .all = all };
 	char *begin = strstr((char *)page.all.bytes, mark), *end;
 
 	cr_assert_eq(strlen((char *)page.all.bytes), page.all.size, "a NUL");
@@ -108,6 +108,11 @@ static struct page read_page(const struct profile *profile, bool lines)
 	cr_assert_eq(page.nodes.count % 2, 0);
 	cr_assert_eq(page.cells.count % page.cell_numbers, 0);
 	return page;
+}
+
+static struct page read_page(const struct profile *profile, bool lines)
+{
+	return parse_page(export_to_memory(&flamegraph_exporter, profile, lines));
 }
 
 static const uint64_t *frame_of(const struct page *page, uint64_t node)
@@ -402,4 +407,65 @@ Test(flamegraph, the_page_is_small_and_asks_for_nothing)
 	cr_assert_null(strstr(flamegraph_head, "http:"));
 	cr_assert_null(strstr(flamegraph_head, "https:"));
 	cr_assert_null(strstr(flamegraph_tail, "://"));
+}
+
+static struct page compare_page(const struct profile *profile, const struct profile *base)
+{
+	struct exporter_settings settings = { .base = base };
+	struct sink *sink = sink_memory(false);
+	struct bytes all;
+	const void *bytes;
+
+	flamegraph_exporter.write(profile, measurement_of(profile), &settings, sink);
+	bytes = sink_bytes(sink, &all.size);
+	all.bytes = keep(calloc(1, all.size + 1));
+	memcpy(all.bytes, bytes, all.size);
+	cr_assert_null(sink_close(sink));
+	return parse_page(all);
+}
+
+/* Both in one tree, each with its sums in threads of its own; the table without scripts is of the profile alone. */
+Test(flamegraph, a_base_is_beside_the_profile, .fini = remove_scratch)
+{
+	struct filled filled, base_filled, sum = { 0 }, base_sum = { 0 };
+	struct profile *profile = hostile_profile(1, &filled);
+	struct profile *base = hostile_profile(2, &base_filled);
+	struct page alone = read_page(profile, false), page = compare_page(profile, base);
+	char threads[64];
+
+	for (size_t i = 0; i < page.cells.count; i += page.cell_numbers) {
+		const uint64_t *cell = &page.cells.at[i];
+		struct filled *of = cell[CELL_THREAD] < profile->thread_count ? &sum : &base_sum;
+
+		cr_assert_lt(cell[CELL_THREAD], profile->thread_count + base->thread_count);
+		of->value += cell[CELL_VALUE];
+		of->count += cell[CELL_COUNT];
+	}
+	cr_assert_eq(sum.value, filled.value);
+	cr_assert_eq(sum.count, filled.count);
+	cr_assert_eq(base_sum.value, base_filled.value);
+	cr_assert_eq(base_sum.count, base_filled.count);
+	snprintf(threads, sizeof(threads), "\"base\":{\"process\":1,\"thread\":%zu}",
+		 profile->thread_count);
+	cr_assert_not_null(strstr(page.data, threads));
+	cr_assert_null(strstr(alone.data, "\"base\":"));
+	cr_assert_arr_eq(page.all.bytes, alone.all.bytes,
+			 (size_t)(strstr((char *)alone.all.bytes, "\"processes\"") -
+				  (char *)alone.all.bytes - 1));
+	profile_free(profile);
+	profile_free(base);
+}
+
+/* Strings are numbered anew in each profile: what is equal has to be found by its text. */
+Test(flamegraph, a_base_that_is_the_same_adds_no_frame, .fini = remove_scratch)
+{
+	struct filled filled;
+	struct profile *profile = hostile_profile(1, &filled);
+	struct page alone = read_page(profile, false), page = compare_page(profile, profile);
+
+	cr_assert_eq(page.nodes.count, alone.nodes.count);
+	cr_assert_eq(page.frames.count, alone.frames.count);
+	cr_assert_eq(page.string_count, alone.string_count);
+	cr_assert_eq(page.cells.count, 2 * alone.cells.count);
+	profile_free(profile);
 }
