@@ -22,7 +22,9 @@ static int version(int argc, char **argv);
 static const struct command commands[] = {
 	{ "run", "[OPTIONS] -- python app.py", "run a program under the profiler", cli_run },
 	{ "export", "FILE... [-f FORMAT] [-o OUT]", "make profiles of recordings", cli_export },
-	{ "report", "FILE... [-n ROWS] [--calls]", "show the top functions", cli_report },
+	{ "report", "FILE... [-n ROWS] [--by=WHAT]", "show the top functions, lines, files, ...",
+	  cli_report },
+	{ "report", "FILE... --tree | --calls", "show who calls whom, or how often", cli_report },
 	{ "report", "FILE... --callers|--callees NAME", "show who calls one, or whom it calls",
 	  cli_report },
 	{ "help", "[OPTION]", "explain every option, or one", cli_help },

@@ -51,6 +51,10 @@ struct function {
 	uint32_t row; /* what the hook answered */
 };
 
+struct line {
+	uint64_t function, line; /* function: its id in the file */
+};
+
 struct type {
 	uint64_t type, unit;
 };
@@ -63,12 +67,12 @@ struct pprof_file {
 	struct intern function_ids, location_ids; /* id in the file -> index + 1 */
 	struct array string_ids; /* uint32_t of strings, by index */
 	struct array functions, locations;
-	struct array lines; /* uint64_t function ids */
+	struct array lines;
 	struct array comments; /* uint64_t */
 	struct type types[TYPES_MOST];
 	size_t type_count;
 	uint64_t time_ns, duration_ns, default_type;
-	struct array stack; /* uint32_t */
+	struct array stack; /* struct pprof_frame */
 	uint64_t values[TYPES_MOST];
 	struct pprof_label labels[LABELS_MOST];
 	size_t label_count;
@@ -82,7 +86,7 @@ static void read_type(struct pprof_file *file, struct wire_cursor cursor);
 static void read_string(struct pprof_file *file, const struct wire_cursor *cursor);
 static void read_function(struct pprof_file *file, struct wire_cursor cursor);
 static void read_location(struct pprof_file *file, struct wire_cursor cursor);
-static uint64_t read_line(struct wire_cursor cursor);
+static struct line read_line(struct wire_cursor cursor);
 static bool keep(struct pprof_file *file, struct intern *ids, uint64_t id);
 static void *add(struct pprof_file *file, struct array *array, size_t item_bytes);
 static void tell_tables(struct pprof_file *file);
@@ -264,7 +268,7 @@ static void read_location(struct pprof_file *file, struct wire_cursor cursor)
 	uint64_t id = 0;
 
 	while (wire_next_field(&cursor, &field)) {
-		uint64_t *line;
+		struct line *line;
 
 		if (field.number == 1)
 			id = field.value;
@@ -282,16 +286,18 @@ static void read_location(struct pprof_file *file, struct wire_cursor cursor)
 		*kept = location;
 }
 
-/* The function id of a Line. */
-static uint64_t read_line(struct wire_cursor cursor)
+static struct line read_line(struct wire_cursor cursor)
 {
+	struct line line = { 0 };
 	struct wire_field field;
-	uint64_t function = 0;
 
-	while (wire_next_field(&cursor, &field))
+	while (wire_next_field(&cursor, &field)) {
 		if (field.number == 1)
-			function = field.value;
-	return function;
+			line.function = field.value;
+		else if (field.number == 2)
+			line.line = field.value;
+	}
+	return line;
 }
 
 /* True: the id is new, its row is to be added. */
@@ -360,7 +366,7 @@ static bool read_sample(struct pprof_file *file, struct wire_cursor cursor)
 	if (cursor.failed || file->failed || value_count != file->type_count)
 		return false;
 	file->hooks->sample(file->self, &(struct pprof_sample){
-						.functions = file->stack.items,
+						.frames = file->stack.items,
 						.depth = file->stack.count,
 						.values = file->values,
 						.labels = file->labels,
@@ -389,14 +395,16 @@ static void push_location(struct pprof_file *file, uint64_t id)
 		return;
 	location = (const struct location *)file->locations.items + (index - 1);
 	for (size_t i = 0; i < location->line_count && file->stack.count < STACK_MOST; i++) {
-		const uint64_t *lines = file->lines.items;
 		const struct function *functions = file->functions.items;
-		uint32_t function = intern_find(&file->function_ids,
-						&lines[location->first_line + i], sizeof(*lines));
-		uint32_t *row = add(file, &file->stack, sizeof(*row));
+		const struct line *lines = file->lines.items;
+		const struct line *line = &lines[location->first_line + i];
+		uint32_t function =
+			intern_find(&file->function_ids, &line->function, sizeof(line->function));
+		struct pprof_frame *frame = add(file, &file->stack, sizeof(*frame));
 
-		if (row)
-			*row = function ? functions[function - 1].row : 0;
+		if (frame)
+			*frame = (struct pprof_frame){ function ? functions[function - 1].row : 0,
+						       line->line };
 	}
 }
 

@@ -1,5 +1,5 @@
 /*
- * pprof_read.h - profile.proto back into facts: as much of it as a table of functions needs.
+ * pprof_read.h - profile.proto back into facts: as much of it as a report needs.
  *
  * Any bytes are survived.  Hooks get comments and sample types first, then every sample.
  */
@@ -15,8 +15,13 @@ struct pprof_label {
 	const char *unit;
 };
 
+struct pprof_frame {
+	uint32_t function; /* what the hook `function` answered; 0: not known */
+	uint64_t line;
+};
+
 struct pprof_sample {
-	const uint32_t *functions; /* what the hook `function` answered, leaf first */
+	const struct pprof_frame *frames; /* leaf first */
 	size_t depth;
 	const uint64_t *values; /* one for each sample type */
 	const struct pprof_label *labels;

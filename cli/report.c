@@ -1,78 +1,80 @@
 /*
- * report.c - monprof report FILE... [-n ROWS] [--calls | --callers NAME | --callees NAME]
+ * report.c - monprof report FILE...: what was asked for, and the tables that answer it.
  *
- *   recordings  -> profile -> one table for each measurement
- *   a pprof file -> pprof_read -> the table of its default sample type
+ *   files -> profile (report_input.c) -> a summary for each measurement -> table.h, calls.c, report_data.c
  *
- * Which of both a file is, its first bytes say.  Tables of calls are report_calls.c's.
+ * All is summed before anything is printed, so that a name that is not there leaves standard output empty.
  */
 #include "args.h"
+#include "calls.h"
 #include "cli.h"
-#include "file.h"
+#include "heap.h"
 #include "output.h"
-#include "pprof_read.h"
-#include "recording_format.h"
 #include "report.h"
-#include "table.h"
 
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #define ROWS_PRESET 20
+#define BRANCHES_PRESET 40
 #define ROWS_MOST 1000000
-#define PIECE_BYTES ((size_t)1 << 20)
+#define TERMINAL_COLUMNS 80 /* of one that does not say */
 
-enum report_flag { REPORT_ROWS, REPORT_CALLS, REPORT_CALLERS, REPORT_CALLEES };
-
-struct report {
-	size_t rows;
-	unsigned width;
-	struct table table;
-
-	/* of a profile */
-	const struct profile *profile;
-	uint32_t *functions; /* table's id by profile's id - 1; 0: not asked yet */
-	uint32_t *stack; /* one of RECORDING_DEPTH_MAX */
-
-	/* of a pprof file */
-	char type[64], unit[32];
-	size_t type_count, shown, counted; /* which values; counted == shown: none */
-	bool has_default, was_count;
-
-	uint64_t duration_ns, samples;
+enum report_flag {
+	REPORT_ROWS,
+	REPORT_BY,
+	REPORT_AS_TREE,
+	REPORT_DEPTH,
+	REPORT_AS_CALLS,
+	REPORT_CALLERS,
+	REPORT_CALLEES,
+	REPORT_AS
 };
 
 static int parse(struct report_wish *wish, struct args *args);
-static int parse_rows(struct report_wish *wish, const char *text);
+static int take_flag(struct report_wish *wish, int flag, const char *value);
+static int parse_number(const char *flag, const char *text, size_t *number);
+static int parse_word(const char *flag, const char *text, const char *words);
+static int take_name(struct report_wish *wish, enum summary_side side, const char *name);
+static int check(const struct report_wish *wish, const struct args *args);
+static int report(const struct report_wish *wish, const struct report_input *input);
+static struct report_part *make_parts(const struct report_wish *wish, const struct profile *profile,
+				      size_t *count);
+static bool have_failed(const struct report_part *parts, size_t count);
+static int show(const struct report_wish *wish, const struct report_input *input,
+		struct report_part *parts, size_t count);
+static void begin_table(struct table *table, const struct report_wish *wish);
 static unsigned terminal_width(void);
-static int report_functions(const struct report_wish *wish);
-static int report_recordings(struct report *report, const struct report_wish *wish);
-static errmsg show_profile(struct report *report);
-static errmsg show_measurement(struct report *report, uint32_t measurement);
-static size_t find_stack(struct report *report, uint32_t node);
-static uint32_t find_function(struct report *report, uint32_t function);
-static int report_pprof(struct report *report, const char *path);
-static void take_comment(void *self, const char *text);
-static void take_span(void *self, uint64_t time_ns, uint64_t duration_ns);
-static void take_type(void *self, const char *type, const char *unit, bool is_default);
-static uint32_t take_function(void *self, const char *name, const char *file, uint64_t line);
-static void take_sample(void *self, const struct pprof_sample *sample);
-static void show_table(struct report *report);
+static bool is_coloured(void);
+static bool has_blocks(void);
+static errmsg show_part(const struct report_wish *wish, const struct table *table,
+			struct report_part *part);
+static errmsg show_calls(const struct report_wish *wish, const struct table *table,
+			 struct summary *summary);
+
+/* In the order of their enums. */
+static const char by_words[] = "function line file module thread";
+static const char format_words[] = "text json csv";
 
 int cli_report(int argc, char **argv)
 {
 	static const struct args_flag flags[] = {
 		[REPORT_ROWS] = { "rows", 'n', true },
-		[REPORT_CALLS] = { "calls", '\0', false },
+		[REPORT_BY] = { "by", 'b', true },
+		[REPORT_AS_TREE] = { "tree", 't', false },
+		[REPORT_DEPTH] = { "depth", 'd', true },
+		[REPORT_AS_CALLS] = { "calls", '\0', false },
 		[REPORT_CALLERS] = { "callers", '\0', true },
 		[REPORT_CALLEES] = { "callees", '\0', true },
+		[REPORT_AS] = { "format", 'f', true },
 	};
-	struct report_wish wish = { .rows = ROWS_PRESET, .width = terminal_width() };
+	struct report_wish wish = { .rows = 0 };
+	struct report_input input = { 0 };
 	struct args args;
+	const char *file;
+	errmsg error;
 	int status;
 
 	args_begin(&args, argc, argv, flags, PROF_COUNT(flags));
@@ -84,43 +86,189 @@ int cli_report(int argc, char **argv)
 	if (wish.file_count > 1 && !report_is_recording(wish.files[0]))
 		return cli_usage("report: '%s' is not a recording, and only those are summed",
 				 wish.files[0]);
-	status = wish.calls ? report_calls(&wish) : report_functions(&wish);
-	return status ? status : cli_finish();
+	error = report_open(&input, wish.files, wish.file_count, &file);
+	status = error ? cli_fail(file, error) : report(&wish, &input);
+	report_release(&input);
+	return status;
 }
 
 static int parse(struct report_wish *wish, struct args *args)
 {
 	int status = CLI_GOOD, flag;
 
-	while (status == CLI_GOOD && (flag = args_next(args)) != ARGS_END) {
-		if (flag == ARGS_WRONG)
-			return CLI_USAGE;
-		if (flag == REPORT_ROWS) {
-			status = parse_rows(wish, args->value);
-			continue;
-		}
-		wish->calls = true;
-		if (flag == REPORT_CALLS)
-			continue;
-		if (wish->name)
-			status = cli_usage("report: callers or callees of one function at a time");
-		wish->name = args->value;
-		wish->side = flag == REPORT_CALLERS ? CALLS_CALLERS : CALLS_CALLEES;
+	while (status == CLI_GOOD && (flag = args_next(args)) != ARGS_END)
+		status = flag == ARGS_WRONG ? CLI_USAGE : take_flag(wish, flag, args->value);
+	return status == CLI_GOOD ? check(wish, args) : status;
+}
+
+static int take_flag(struct report_wish *wish, int flag, const char *value)
+{
+	size_t depth = 0;
+	int word, status = CLI_GOOD;
+
+	switch (flag) {
+	case REPORT_ROWS:
+		return parse_number("-n", value, &wish->rows);
+	case REPORT_BY:
+		word = parse_word("--by", value, by_words);
+		wish->by = word < 0 ? SUMMARY_FUNCTION : (enum summary_by)word;
+		return word < 0 ? CLI_USAGE : CLI_GOOD;
+	case REPORT_AS_TREE:
+		wish->form = REPORT_TREE;
+		return CLI_GOOD;
+	case REPORT_DEPTH:
+		status = parse_number("--depth", value, &depth);
+		wish->depth = (unsigned)depth;
+		return status;
+	case REPORT_AS_CALLS:
+		wish->form = REPORT_CALLS;
+		return CLI_GOOD;
+	case REPORT_AS:
+		word = parse_word("--format", value, format_words);
+		wish->format = word < 0 ? REPORT_TEXT : (enum report_format)word;
+		return word < 0 ? CLI_USAGE : CLI_GOOD;
+	default:
+		return take_name(wish, flag == REPORT_CALLERS ? SUMMARY_CALLERS : SUMMARY_CALLEES,
+				 value);
 	}
-	if (status == CLI_GOOD && args->operand_count == 0)
-		status = cli_usage("report: on which file? FILE is missing");
+}
+
+static int parse_number(const char *flag, const char *text, size_t *number)
+{
+	char *end;
+
+	*number = strtoul(text, &end, 10);
+	if (text[0] < '0' || text[0] > '9' || *end != '\0' || *number < 1 || *number > ROWS_MOST)
+		return cli_usage("%s %s: not a number from 1 to %d", flag, text, ROWS_MOST);
+	return CLI_GOOD;
+}
+
+/* Index of the word; -1 after a line on stderr. `words` is all of them. */
+static int parse_word(const char *flag, const char *text, const char *words)
+{
+	size_t length = strlen(text);
+	int index = 0;
+
+	for (const char *word = words; *word != '\0'; index++) {
+		size_t word_bytes = strcspn(word, " ");
+
+		if (word_bytes == length && memcmp(word, text, length) == 0)
+			return index;
+		word += word_bytes;
+		word += *word == ' ';
+	}
+	cli_usage("%s %s: not one of %s", flag, text, words);
+	return -1;
+}
+
+static int take_name(struct report_wish *wish, enum summary_side side, const char *name)
+{
+	if (wish->name)
+		return cli_usage("report: callers or callees of one function at a time");
+	wish->side = side;
+	wish->name = name;
+	return CLI_GOOD;
+}
+
+static int check(const struct report_wish *wish, const struct args *args)
+{
+	if (args->operand_count == 0)
+		return cli_usage("report: on which file? FILE is missing");
+	if (wish->form == REPORT_CALLS && wish->by != SUMMARY_FUNCTION)
+		return cli_usage("report: --calls is by function");
+	if (wish->form == REPORT_TREE && wish->by == SUMMARY_THREAD)
+		return cli_usage("report: a thread calls nothing, --tree is by something else");
+	if (wish->form == REPORT_TREE && wish->name)
+		return cli_usage("report: --tree, or callers or callees");
+	if (wish->name && wish->by == SUMMARY_THREAD)
+		return cli_usage("report: a thread has no callers and callees");
+	if (wish->depth > 0 && wish->form != REPORT_TREE)
+		return cli_usage("report: --depth is for --tree");
+	return CLI_GOOD;
+}
+
+static int report(const struct report_wish *wish, const struct report_input *input)
+{
+	size_t count = 0;
+	struct report_part *parts = make_parts(wish, input->profile, &count);
+	int status = CLI_GOOD;
+
+	if (!parts || have_failed(parts, count))
+		status = cli_fail(wish->files[0], "no memory");
+	else if (count == 0)
+		status = cli_fail(wish->files[0], wish->form == REPORT_CALLS ?
+							  "there are no calls in it" :
+							  "there is no sample in it");
+	else if (wish->name)
+		status = report_ask(parts, count, wish);
+	if (status == CLI_GOOD)
+		status = show(wish, input, parts, count);
+	for (size_t i = 0; i < count; i++)
+		summary_release(&parts[i].summary);
+	heap_free(parts);
 	return status;
 }
 
-static int parse_rows(struct report_wish *wish, const char *text)
+/* Those that are asked for. NULL: no memory. */
+static struct report_part *make_parts(const struct report_wish *wish, const struct profile *profile,
+				      size_t *count)
 {
-	char *end;
-	unsigned long rows = strtoul(text, &end, 10);
+	struct report_part *parts = heap_zalloc((profile->metric_count + 1) * sizeof(*parts));
+	uint32_t measurement = parts ? output_measurement(profile, 0) : 0;
 
-	if (text[0] < '0' || text[0] > '9' || *end != '\0' || rows < 1 || rows > ROWS_MOST)
-		return cli_usage("-n %s: not a number from 1 to %d", text, ROWS_MOST);
-	wish->rows = rows;
-	return CLI_GOOD;
+	for (; measurement != 0; measurement = output_measurement(profile, measurement)) {
+		struct report_part *part = &parts[*count];
+
+		part->metric = summary_metric(profile, measurement);
+		part->is_calls = calls_are_in(profile, measurement);
+		if (wish->form == REPORT_CALLS && !part->is_calls)
+			continue;
+		++*count;
+		if (!summary_begin(&part->summary, profile, wish->by))
+			continue;
+		summary_take(&part->summary, part->metric, SUMMARY_ALL);
+	}
+	return parts;
+}
+
+static bool have_failed(const struct report_part *parts, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (parts[i].summary.failed)
+			return true;
+	return false;
+}
+
+static int show(const struct report_wish *wish, const struct report_input *input,
+		struct report_part *parts, size_t count)
+{
+	struct sink *sink = sink_open("-", false);
+	struct table table = { .sink = sink };
+	errmsg error = sink ? NULL : "no memory";
+
+	if (!error && wish->format != REPORT_TEXT) {
+		report_data(wish, input, parts, count, sink);
+	} else if (!error) {
+		begin_table(&table, wish);
+		report_facts(&table, input);
+		for (size_t i = 0; i < count && !error; i++)
+			error = show_part(wish, &table, &parts[i]);
+	}
+	if (error && sink)
+		sink_fail(sink, error);
+	error = sink ? sink_close(sink) : error;
+	return error ? cli_fail("standard output", error) : CLI_GOOD;
+}
+
+static void begin_table(struct table *table, const struct report_wish *wish)
+{
+	table->width = terminal_width();
+	table->most = wish->form == REPORT_TREE ? BRANCHES_PRESET : ROWS_PRESET;
+	if (wish->rows > 0)
+		table->most = wish->rows;
+	table->depth = wish->depth;
+	table->is_coloured = is_coloured();
+	table->has_blocks = has_blocks();
 }
 
 /* Columns of the terminal; what is not one has no end. */
@@ -129,297 +277,65 @@ static unsigned terminal_width(void)
 	const char *columns = getenv("COLUMNS");
 	struct winsize size;
 
-	if (columns && atoi(columns) > 0 && atoi(columns) < REPORT_COLUMNS_MOST)
+	if (columns && atoi(columns) > 0 && atoi(columns) < TABLE_ENDLESS)
 		return (unsigned)atoi(columns);
 	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
 		return size.ws_col;
-	return REPORT_COLUMNS_MOST;
+	return isatty(STDOUT_FILENO) ? TERMINAL_COLUMNS : TABLE_ENDLESS;
 }
 
-bool report_is_recording(const char *path)
+/* no-color.org: set and not empty. */
+static bool is_coloured(void)
 {
-	char magic[sizeof(RECORDING_MAGIC) - 1];
-	int fd = file_open(path, O_RDONLY | O_NONBLOCK);
-	size_t got = 0;
+	const char *refused = getenv("NO_COLOR"), *terminal = getenv("TERM");
 
-	if (fd < 0)
-		return false;
-	file_read_at(fd, magic, sizeof(magic), 0, &got);
-	close(fd);
-	return got == sizeof(magic) && memcmp(magic, RECORDING_MAGIC, sizeof(magic)) == 0;
+	return isatty(STDOUT_FILENO) && !(refused && *refused) && terminal && *terminal &&
+	       strcmp(terminal, "dumb") != 0;
 }
 
-struct profile *report_sum(char **files, size_t count)
+/* A terminal whose locale is of UTF-8, by the first variable that is set (locale(7)). */
+static bool has_blocks(void)
 {
-	struct profile *profile = profile_new();
-	errmsg error = profile ? NULL : "no memory";
-	size_t at = 0;
+	static const char *const names[] = { "LC_ALL", "LC_CTYPE", "LANG" };
 
-	while (!error && at < count) {
-		error = profile_add_file(profile, files[at]);
-		at += !error;
+	for (size_t i = 0; i < PROF_COUNT(names); i++) {
+		const char *locale = getenv(names[i]);
+
+		if (locale && *locale)
+			return isatty(STDOUT_FILENO) &&
+			       (strcasestr(locale, "utf-8") || strcasestr(locale, "utf8"));
 	}
-	if (!error)
-		error = profile_finish(profile);
-	if (!error)
-		return profile;
-	cli_fail(files[at < count ? at : 0], error);
-	profile_free(profile);
-	return NULL;
+	return false;
 }
 
-static int report_functions(const struct report_wish *wish)
+static errmsg show_part(const struct report_wish *wish, const struct table *table,
+			struct report_part *part)
 {
-	struct report report = { .rows = wish->rows, .width = wish->width };
-	int status;
+	struct summary *summary = &part->summary;
 
-	if (report_is_recording(wish->files[0]))
-		status = report_recordings(&report, wish);
+	if (wish->name && summary_asked(summary)[0] == '\0')
+		return NULL;
+	if (wish->form == REPORT_CALLS ||
+	    (wish->name && part->is_calls && wish->by == SUMMARY_FUNCTION))
+		return show_calls(wish, table, summary);
+	if (wish->name)
+		summary_take(summary, part->metric, wish->side);
+	table_title(table, summary, part->metric);
+	if (wish->form == REPORT_TREE)
+		table_tree(table, summary, part->metric);
 	else
-		status = report_pprof(&report, wish->files[0]);
-	table_release(&report.table);
-	return status;
-}
-
-static int report_recordings(struct report *report, const struct report_wish *wish)
-{
-	struct profile *profile = report_sum(wish->files, wish->file_count);
-	errmsg error;
-
-	if (!profile)
-		return CLI_FAILED;
-	report->profile = profile;
-	error = show_profile(report);
-	profile_free(profile);
-	return error ? cli_fail(wish->files[0], error) : CLI_GOOD;
-}
-
-static errmsg show_profile(struct report *report)
-{
-	uint32_t measurement = output_measurement(report->profile, 0);
-	errmsg error = NULL;
-
-	if (measurement == 0)
-		return "there is no sample in it";
-	report_facts(report->profile);
-	report->stack = heap_alloc(RECORDING_DEPTH_MAX * sizeof(*report->stack));
-	for (; measurement != 0 && !error;
-	     measurement = output_measurement(report->profile, measurement))
-		error = report->stack ? show_measurement(report, measurement) : "no memory";
-	heap_free(report->stack);
-	return error;
-}
-
-void report_facts(const struct profile *profile)
-{
-	for (size_t i = 0; i < profile->process_count; i++) {
-		const struct profile_process *process = &profile->processes[i];
-
-		printf("pid %llu: %s, CPython ", (unsigned long long)process->pid,
-		       profile_string(profile, process->writer));
-		report_line(profile_string(profile, process->python), ", ",
-			    profile_string(profile, process->program));
-	}
-	for (size_t i = 0; i < profile->note_count; i++)
-		report_line(profile_string(profile, profile->notes[i].key), "=",
-			    profile_string(profile, profile->notes[i].value));
-	for (size_t i = 0; i < profile->loss_count; i++) {
-		printf("lost %llu: ", (unsigned long long)profile->losses[i].count);
-		report_line(profile_string(profile, profile->losses[i].reason), ": ",
-			    profile_string(profile, profile->losses[i].help));
-	}
-	if (profile->cut)
-		puts("a recording ended in a torn tail: what came after is not here");
-}
-
-uint64_t report_duration(const struct profile *profile)
-{
-	uint64_t start_ns = UINT64_MAX, end_ns = 0;
-
-	for (size_t i = 0; i < profile->process_count; i++) {
-		const struct profile_process *process = &profile->processes[i];
-		uint64_t ended_ns = process->start_realtime_ns + process->end_monotonic_ns -
-				    process->start_monotonic_ns;
-
-		start_ns = process->start_realtime_ns < start_ns ? process->start_realtime_ns :
-								   start_ns;
-		end_ns = ended_ns > end_ns ? ended_ns : end_ns;
-	}
-	return end_ns > start_ns ? end_ns - start_ns : 0;
-}
-
-/* By the first metric of the measurement, as every exporter. */
-static errmsg show_measurement(struct report *report, uint32_t measurement)
-{
-	const struct profile *profile = report->profile;
-	size_t metric = 0;
-
-	while (profile->metrics[metric].collector != measurement)
-		metric++;
-	report->functions = heap_zalloc((profile->function_count + 1) * sizeof(*report->functions));
-	if (!report->functions)
-		return "no memory";
-	table_release(&report->table);
-	report->table = (struct table){ 0 };
-	report->duration_ns = report_duration(profile);
-	report->samples = 0;
-	snprintf(report->type, sizeof(report->type), "%s",
-		 profile_string(profile, profile->metrics[metric].name));
-	snprintf(report->unit, sizeof(report->unit), "%s",
-		 profile_string(profile, profile->metrics[metric].unit));
-	for (size_t i = 0; i < profile->sample_count; i++) {
-		const struct profile_sample *sample = &profile->samples[i];
-
-		if (sample->metric != metric)
-			continue;
-		table_stack(&report->table, report->stack, find_stack(report, sample->node),
-			    sample->value);
-		if (profile->metrics[metric].count_name != 0)
-			report->samples += sample->count;
-	}
-	heap_free(report->functions);
-	if (report->table.failed)
-		return "no memory";
-	show_table(report);
+		table_rows(table, summary, part->metric);
 	return NULL;
 }
 
-/* The stack's functions into report->stack, leaf first; how many. */
-static size_t find_stack(struct report *report, uint32_t node)
+static errmsg show_calls(const struct report_wish *wish, const struct table *table,
+			 struct summary *summary)
 {
-	size_t depth = 0;
+	struct calls calls = { 0 };
+	bool is_good = calls_take(&calls, summary, wish->side);
 
-	while (node != 0) {
-		const struct profile_node *at = &report->profile->nodes[node - 1];
-		const struct profile_frame *frame = &report->profile->frames[at->frame - 1];
-
-		report->stack[depth++] = find_function(report, frame->function);
-		node = at->parent;
-	}
-	return depth;
-}
-
-static uint32_t find_function(struct report *report, uint32_t function)
-{
-	const struct profile *profile = report->profile;
-	const struct profile_function *row = &profile->functions[function - 1];
-	uint32_t *found = &report->functions[function - 1];
-
-	if (*found == 0)
-		*found = table_function(&report->table, profile_string(profile, row->full),
-					profile_string(profile, row->file), row->first_line);
-	return *found;
-}
-
-static int report_pprof(struct report *report, const char *path)
-{
-	static const struct pprof_hooks hooks = {
-		.comment = take_comment,
-		.span = take_span,
-		.sample_type = take_type,
-		.function = take_function,
-		.sample = take_sample,
-	};
-	struct wire_buffer bytes = { 0 };
-	errmsg error = report_read_file(path, &bytes);
-
-	if (!error)
-		error = pprof_read(bytes.bytes, bytes.size, &hooks, report);
-	if (!error && report->table.failed)
-		error = "no memory";
-	wire_release(&bytes);
-	if (error)
-		return cli_fail(path, error);
-	show_table(report);
-	return CLI_GOOD;
-}
-
-errmsg report_read_file(const char *path, struct wire_buffer *bytes)
-{
-	int fd = file_open(path, O_RDONLY | O_NONBLOCK);
-	uint8_t *piece = heap_alloc(PIECE_BYTES);
-	size_t got = PIECE_BYTES;
-	int error = fd < 0 ? -fd : 0;
-
-	while (!error && piece && got == PIECE_BYTES && !bytes->failed) {
-		error = file_read_at(fd, piece, PIECE_BYTES, bytes->size, &got);
-		wire_put(bytes, piece, got);
-	}
-	if (fd >= 0)
-		close(fd);
-	heap_free(piece);
-	if (error)
-		return file_error(error);
-	return piece && !bytes->failed ? NULL : "no memory";
-}
-
-static void take_comment(void *self, const char *text)
-{
-	(void)self;
-	report_line(text, "", "");
-}
-
-static void take_span(void *self, uint64_t time_ns, uint64_t duration_ns)
-{
-	struct report *report = self;
-
-	(void)time_ns;
-	report->duration_ns = duration_ns;
-}
-
-/* Shown is the default, else the last; the count before it is its own. */
-static void take_type(void *self, const char *type, const char *unit, bool is_default)
-{
-	struct report *report = self;
-	size_t index = report->type_count++;
-
-	if (report->has_default)
-		return;
-	report->has_default = is_default;
-	report->shown = index;
-	report->counted = report->was_count ? index - 1 : index;
-	report->was_count = strcmp(unit, "count") == 0;
-	snprintf(report->type, sizeof(report->type), "%s", type);
-	snprintf(report->unit, sizeof(report->unit), "%s", unit);
-}
-
-static uint32_t take_function(void *self, const char *name, const char *file, uint64_t line)
-{
-	struct report *report = self;
-
-	return table_function(&report->table, name, file, line);
-}
-
-static void take_sample(void *self, const struct pprof_sample *sample)
-{
-	struct report *report = self;
-
-	table_stack(&report->table, sample->functions, sample->depth,
-		    sample->values[report->shown]);
-	if (report->counted != report->shown)
-		report->samples += sample->values[report->counted];
-}
-
-void report_line(const char *key, const char *separator, const char *value)
-{
-	table_text(key, REPORT_COLUMNS_MOST);
-	fputs(separator, stdout);
-	table_text(value, REPORT_COLUMNS_MOST);
-	putchar('\n');
-}
-
-static void show_table(struct report *report)
-{
-	char text[32];
-
-	putchar('\n');
-	table_text(report->type, REPORT_COLUMNS_MOST);
-	printf(": %s", table_quantity(report->table.value, report->unit, text, sizeof(text)));
-	if (report->samples > 0)
-		printf(" in %llu samples", (unsigned long long)report->samples);
-	if (report->duration_ns > 0)
-		printf(", over %s",
-		       table_quantity(report->duration_ns, "nanoseconds", text, sizeof(text)));
-	putchar('\n');
-	table_print(&report->table, report->unit, report->rows, report->width);
+	if (is_good)
+		calls_print(&calls, table);
+	calls_release(&calls);
+	return is_good ? NULL : "no memory";
 }

@@ -3,12 +3,14 @@
  */
 #include "json.h"
 
+#include "utf8.h"
+
 #include <string.h>
 
 #define NUMBER_BYTES 24 /* digits of 2^64, a point, a zero before it */
 
 static void comma(struct json *json);
-static const char *escape_of(const char *at, char *made, size_t *length);
+static const char *escape_of(const char *at, size_t length, char *made);
 
 void json_begin(struct json *json, char bracket)
 {
@@ -33,23 +35,29 @@ void json_key(struct json *json, const char *key)
 
 void json_text(struct json *json, const char *text)
 {
-	const char *plain = text;
+	json_bytes(json, text, strlen(text));
+}
+
+void json_bytes(struct json *json, const char *bytes, size_t size_bytes)
+{
+	size_t from = 0, at = 0;
 	char made[8];
 
 	comma(json);
 	sink_put(json->sink, "\"", 1);
-	while (*text != '\0') {
-		size_t length = 1;
-		const char *escape = escape_of(text, made, &length);
+	while (at < size_bytes) {
+		size_t length = utf8_character(bytes + at, size_bytes - at);
+		const char *escape = escape_of(bytes + at, length, made);
 
-		if (escape) {
-			sink_put(json->sink, plain, (size_t)(text - plain));
-			sink_puts(json->sink, escape);
-			plain = text + length;
-		}
-		text += length;
+		at += length;
+		if (!escape)
+			continue;
+		sink_put(json->sink, bytes + from, at - length - from);
+		sink_puts(json->sink, escape);
+		at += length == 0;
+		from = at;
 	}
-	sink_put(json->sink, plain, (size_t)(text - plain));
+	sink_put(json->sink, bytes + from, at - from);
 	sink_put(json->sink, "\"", 1);
 }
 
@@ -99,12 +107,14 @@ static void comma(struct json *json)
 	json->needs_line = false;
 }
 
-/* NULL: the byte stands for itself. `made`: room for one that has no short form. */
-static const char *escape_of(const char *at, char *made, size_t *length)
+/* NULL: the character of so many bytes stands for itself. `made`: room for one that has no short form. */
+static const char *escape_of(const char *at, size_t length, char *made)
 {
 	static const char hex[] = "0123456789abcdef";
 	unsigned char byte = (unsigned char)*at;
 
+	if (length == 0)
+		return "\\ufffd";
 	if (byte == '"')
 		return "\\\"";
 	if (byte == '\\')
@@ -121,9 +131,7 @@ static const char *escape_of(const char *at, char *made, size_t *length)
 		return made;
 	}
 	/* U+2028 and U+2029 end a line of JavaScript. */
-	if (byte == 0xe2 && at[1] == '\x80' && (at[2] == '\xa8' || at[2] == '\xa9')) {
-		*length = 3;
+	if (length == 3 && byte == 0xe2 && at[1] == '\x80' && (at[2] == '\xa8' || at[2] == '\xa9'))
 		return at[2] == '\xa8' ? "\\u2028" : "\\u2029";
-	}
 	return NULL;
 }

@@ -119,6 +119,57 @@ Test(command, reports)
 	run_free(run);
 }
 
+/* The same program in every view: who calls spin, what burn calls, whose time it is. */
+Test(command, reports_by_anything)
+{
+	struct run *run = run_recorded();
+	const char *file = run_file(run, ".monprof");
+	char *text = run_monprof(run, 0, "report", "--tree", file, NULL);
+
+	RUN_CHECK(run, strstr(text, "burn.burn") && strstr(text, "burn.spin"), "%s", text);
+	RUN_CHECK(run, strstr(text, "burn.burn") < strstr(text, "burn.spin"),
+		  "spin is not below burn:\n%s", text);
+	text = run_monprof(run, 0, "report", "--callers", "spin", file, NULL);
+	RUN_CHECK(run, strstr(text, "cpu of burn.spin") && strstr(text, "100.00%  burn.burn"),
+		  "burn is not the only caller:\n%s", text);
+	text = run_monprof(run, 0, "report", "--callees", "burn.burn", file, NULL);
+	RUN_CHECK(run, strstr(text, "  burn.spin"), "%s", text);
+	text = run_monprof(run, 0, "report", "--by=line", "-n1", file, NULL);
+	RUN_CHECK(run, strstr(text, "  burn.spin ("), "%s", text);
+	text = run_monprof(run, 0, "report", "--by=file", "-n1", file, NULL);
+	RUN_CHECK(run, strstr(text, "burn.py\n"), "%s", text);
+	text = run_monprof(run, 0, "report", "--by=module", "-n1", file, NULL);
+	RUN_CHECK(run, strstr(text, "  burn\n"), "%s", text);
+	text = run_monprof(run, 0, "report", "--by=thread", "-n1", file, NULL);
+	RUN_CHECK(run, strstr(text, run_text(run, "(pid %d, thread %d)\n", run->pid, run->pid)),
+		  "%s", text);
+	run_free(run);
+}
+
+/* CPython's own readers understand what names like these become. */
+Test(command, reports_to_programs)
+{
+	struct run *run = run_new();
+	const char *json, *csv;
+	char *said;
+	int status;
+
+	run_set(run, "MONPROF_COLLECT", "cpu");
+	run_set(run, "MONPROF_KEEP", "yes");
+	run_go(run, python_path(), run_program("hostile_report.py"), NULL);
+	run_check_exit(run, 0);
+	json = run_write(run, "report.json",
+			 run_monprof(run, 0, "report", "--format=json", run_file(run, ".monprof"),
+				     NULL));
+	csv = run_write(run, "report.csv",
+			run_monprof(run, 0, "report", "--format=csv", run_file(run, ".monprof"),
+				    NULL));
+	said = run_tool(run, &status, python_path(), run_program("hostile_report.py"), "check", json, csv,
+			NULL);
+	RUN_CHECK(run, status == 0 && strcmp(said, "good\n") == 0, "%s", said);
+	run_free(run);
+}
+
 Test(command, reads_a_torn_recording)
 {
 	struct run *run = run_recorded();

@@ -48,7 +48,7 @@ static void take_sample(void *self, const struct pprof_sample *sample)
 	struct seen *seen = self;
 
 	for (size_t i = 0; i < sample->depth; i++)
-		if (sample->functions[i] > seen->functions)
+		if (sample->frames[i].function > seen->functions)
 			abort();
 	for (size_t i = 0; i < seen->types; i++)
 		seen->value += sample->values[i];

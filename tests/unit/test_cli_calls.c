@@ -281,3 +281,27 @@ Test(cli_calls, lines_are_as_wide_as_the_terminal, .fini = remove_scratch)
 	for (line = strtok_r(line, "\n", &state); line; line = strtok_r(NULL, "\n", &state))
 		cr_assert_leq(strlen(line), 80, "%s", line);
 }
+
+Test(cli_calls, programs_get_what_people_see, .fini = remove_scratch)
+{
+	spill_windows("r.monprof", windows_notes);
+	cr_assert_eq(run("export r.monprof").status, 0);
+	for (unsigned i = 0; i < 2; i++) {
+		const char *text = run(i ? "report --calls --format=csv r.calls.pb.gz" :
+					   "report --calls --format=csv r.monprof")
+					   .out;
+
+		cr_assert_str_eq(
+			text,
+			"measurement,unit,calls,error,self_ns,total_ns,mean_ns,p50_ns,p90_ns,p99_ns,"
+			"name,file,line\r\n"
+			"calls,count,127,118,210000,214200,1687,1448,2896,2896,m.f,"
+			"/srv/service/app.py,10\r\n"
+			"calls,count,84,136,4200,4200,50,45,45,45,builtins.len,,\r\n"
+			"calls,count,42,40,945000,1008000,24000,23170,23170,23170,m.g,"
+			"/srv/service/app.py,20\r\n"
+			"calls,count,0,0,0,1159200,,,,,m.main,/srv/service/app.py,1\r\n");
+	}
+	cr_assert_not_null(strstr(run("report --calls --format=json r.monprof --callers main").out,
+				  "{\"calls\":0,\"error\":null,"));
+}

@@ -97,3 +97,12 @@ Test(json, texts_come_back_as_they_were)
 	for (size_t i = 0; i < size; i++)
 		cr_assert(!strchr("<>&\n", bytes[i]), "byte %zu", i);
 }
+
+Test(json, bytes_that_are_no_text_are_replaced)
+{
+	json_begin(&json, '[');
+	json_bytes(&json, "a\xff\0b\xed\xa0\x80", 7);
+	json_bytes(&json, "\xe2\x80", 2);
+	json_end(&json, ']');
+	expect("[\"a\\ufffd\\ufffdb\\ufffd\\ufffd\\ufffd\",\"\\ufffd\\ufffd\"]");
+}

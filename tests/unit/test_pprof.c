@@ -64,7 +64,8 @@ static void on_sample(void *self, const struct pprof_sample *sample)
 	sums->count += sample->values[0];
 	sums->value += sample->values[1];
 	for (size_t i = 0; i < sample->depth; i++)
-		cr_assert(sample->functions[i] >= 1 && sample->functions[i] <= sums->functions);
+		cr_assert(sample->frames[i].function >= 1 &&
+			  sample->frames[i].function <= sums->functions);
 }
 
 static const struct pprof_hooks hooks = { on_comment, on_span, on_type, on_function, on_sample };
@@ -291,7 +292,7 @@ static void on_any_sample(void *self, const struct pprof_sample *sample)
 	struct sums *sums = self;
 
 	for (size_t i = 0; i < sample->depth; i++)
-		sums->samples += sample->functions[i];
+		sums->samples += sample->frames[i].function;
 	sums->value += sample->values[0];
 }
 

@@ -53,7 +53,7 @@ static void keep_sample(void *self, const struct pprof_sample *sample)
 	size_t at = timed->count++;
 
 	cr_assert_lt(at, PROF_COUNT(timed->rows));
-	timed->rows[at].leaf = timed->names[sample->functions[0] - 1];
+	timed->rows[at].leaf = timed->names[sample->frames[0].function - 1];
 	timed->rows[at].calls = sample->values[0];
 	timed->rows[at].time = sample->values[1];
 	for (size_t i = 0; i < sample->label_count; i++) {
