@@ -40,8 +40,9 @@ man: $(MAN)
 
 $(B)/libmonprof.so: $(LIB) $(JEMALLOC)
 	$(CC) $(SANITIZE) $(LINK_LIBRARY) -o $@ $^ $(ZLIB)
+# Names of files may be the same in two directories: members are appended, none replaced.
 $(B)/libprof.a: $(filter-out $(O)/libprof/preload%,$(LIB)) $(JEMALLOC)
-	rm -f $@ && ar rcs $@ $^
+	rm -f $@ && ar qcs $@ $^
 # The command links the cold half only: what it needs of the archive, which comes after libc, so that
 # what we interpose in others is not interposed here.
 $(B)/monprof: $(CLI) $(B)/libprof.a

@@ -17,6 +17,7 @@
 #include "proto.h"
 #include "sink.h"
 #include "sort.h"
+#include "summary.h"
 #include "wire.h"
 
 struct exporter_settings {

@@ -150,7 +150,7 @@ Test(command, reports_by_anything)
 Test(command, reports_to_programs)
 {
 	struct run *run = run_new();
-	const char *json, *csv;
+	const char *json, *csv, *profile = run_text(run, "%s/profile.json", run->dir);
 	char *said;
 	int status;
 
@@ -164,8 +164,9 @@ Test(command, reports_to_programs)
 	csv = run_write(run, "report.csv",
 			run_monprof(run, 0, "report", "--format=csv", run_file(run, ".monprof"),
 				    NULL));
-	said = run_tool(run, &status, python_path(), run_program("hostile_report.py"), "check", json, csv,
-			NULL);
+	run_monprof(run, 0, "export", run_file(run, ".monprof"), "-f", "json", "-o", profile, NULL);
+	said = run_tool(run, &status, python_path(), run_program("hostile_report.py"), "check",
+			json, csv, profile, NULL);
 	RUN_CHECK(run, status == 0 && strcmp(said, "good\n") == 0, "%s", said);
 	run_free(run);
 }

@@ -1,6 +1,5 @@
-"""Functions whose names are no names: hostile_report.py burns in each of them; hostile_report.py check JSON CSV reads what
-`monprof report` made of that, as any other program would."""
-
+"""Functions whose names are no names: hostile_report.py burns in each of them; hostile_report.py check JSON CSV
+PROFILE reads what `monprof report` and `monprof export -f json` made of that, as any other program would."""
 import csv
 import json
 import sys
@@ -21,7 +20,24 @@ def burn():
         type(spin)(code, globals())()
 
 
-def check(json_path, csv_path):
+def check_profile(path, rows):
+    """Each function's own time, from the tables, is what the report has."""
+    with open(path, encoding="utf-8", newline="") as file:
+        profile = json.load(file)
+    self = {}
+    for sample in profile["samples"]:
+        if sample["node"] is not None:
+            frame = profile["frames"][profile["nodes"][sample["node"]]["frame"]]
+            name = profile["functions"][frame["function"]]["name"]
+            self[name] = self.get(name, 0) + sample["value"]
+    assert profile["measurement"] == "cpu" and profile["metrics"][0]["unit"] == "nanoseconds"
+    for name in NAMES:
+        wanted = sum(row["self"] for row in rows if row["name"] == "hostile_report." + name)
+        assert self["hostile_report." + name] == wanted > 0, name
+    assert all(node["parent"] is None or node["parent"] < at for at, node in enumerate(profile["nodes"]))
+
+
+def check(json_path, csv_path, profile_path):
     with open(json_path, encoding="utf-8", newline="") as file:
         report = json.load(file)
     (table,) = report["tables"]
@@ -36,6 +52,7 @@ def check(json_path, csv_path):
     assert sum(row["self"] for row in table["rows"]) <= table["value"]
     names = {row["name"] for row in table["rows"]}
     assert names >= {"hostile_report." + name for name in NAMES}, names
+    check_profile(profile_path, table["rows"])
     print("good")
 
 
