@@ -18,6 +18,7 @@
 #include "sink.h"
 #include "sort.h"
 #include "summary.h"
+#include "table.h"
 #include "wire.h"
 
 struct exporter_settings {

@@ -143,6 +143,9 @@ Test(command, reports_by_anything)
 	text = run_monprof(run, 0, "report", "--by=thread", "-n1", file, NULL);
 	RUN_CHECK(run, strstr(text, run_text(run, "(pid %d, thread %d)\n", run->pid, run->pid)),
 		  "%s", text);
+	/* The report as a file has both: functions, then the tree. */
+	text = run_monprof(run, 0, "export", "-f", "text", "-o", "-", file, NULL);
+	RUN_CHECK(run, strstr(text, "burn.spin") && strstr(text, "below its caller"), "%s", text);
 	run_free(run);
 }
 

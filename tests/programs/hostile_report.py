@@ -1,5 +1,6 @@
 """Functions whose names are no names: hostile_report.py burns in each of them; hostile_report.py check JSON CSV
 PROFILE reads what `monprof report` and `monprof export -f json` made of that, as any other program would."""
+
 import csv
 import json
 import sys
