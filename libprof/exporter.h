@@ -23,7 +23,8 @@
 
 struct exporter_settings {
 	bool lines; /* MONPROF_LINES */
-	const struct profile *base; /* what the profile is compared with; NULL: nothing, or not by this exporter */
+	const struct profile *
+		base; /* what the profile is compared with; NULL: nothing, or not by this exporter */
 };
 
 struct exporter_hooks {
