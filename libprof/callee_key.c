@@ -20,10 +20,12 @@
 
 struct callee_layout callee_layout;
 
+static __attribute__((noinline)) uint64_t other_key(struct py_object *callable);
 static void take_other(struct callee_object *taken);
 static bool calls_python(struct py_object *type);
 static bool takes_names(struct callee_object *taken);
 static uint64_t key_of(const struct callee_object *object);
+static uint64_t method_key(const struct py_method_def *method, uintptr_t module);
 static uint64_t class_key(struct py_object *type, uint64_t seed);
 static uint64_t add_text(uint64_t key, const struct py_object *text);
 static uint64_t add_name(uint64_t key, const char *name);
@@ -38,13 +40,30 @@ static inline uint64_t add(uint64_t key, uint64_t word)
 
 uint64_t callee_key(struct py_object *callable, struct py_object *self)
 {
-	struct callee_object taken;
-	uint64_t key;
+	const struct py_object *type;
+	const struct py_method_def *method;
 
 	(void)self;
 	/* A layout that is not proven: all of C's are one */
 	if (!callee_layout.is_proven)
 		return 1;
+	/* What is called most */
+	type = callee_type_of(callable);
+	if (type == py.PyCFunction_Type) {
+		method = (const void *)callee_word(callable, CALLEE_FUNCTION_DEF);
+		if (method != callee_layout.new_method)
+			return method_key(method, callee_word(callable, CALLEE_FUNCTION_MODULE));
+	} else if (type == py.PyMethodDescr_Type) {
+		return method_key((const void *)callee_word(callable, CALLEE_DESCR_WRAPPED), 0);
+	}
+	return other_key(callable);
+}
+
+static uint64_t other_key(struct py_object *callable)
+{
+	struct callee_object taken;
+	uint64_t key;
+
 	callee_object_take(callable, &taken);
 	if (taken.kind == CALLEE_PYTHON)
 		return 0;
@@ -157,16 +176,13 @@ static bool takes_names(struct callee_object *taken)
 /* The kind is part of the key where one address stands for several things. */
 static uint64_t key_of(const struct callee_object *object)
 {
-	uint64_t key;
-
 	switch (object->kind) {
 	case CALLEE_FUNCTION:
-		key = add((uintptr_t)object->method,
-			  callee_word(object->object, CALLEE_FUNCTION_MODULE));
-		return add_name(key, object->method->name);
+		return method_key(object->method,
+				  callee_word(object->object, CALLEE_FUNCTION_MODULE));
 	case CALLEE_METHOD:
 		/* As of the bound one, which has no module */
-		return add_name(add((uintptr_t)object->method, 0), object->method->name);
+		return method_key(object->method, 0);
 	case CALLEE_SLOT:
 		return add(class_key(object->type, CALLEE_SLOT), (uintptr_t)object->slot);
 	case CALLEE_UFUNC:
@@ -176,6 +192,13 @@ static uint64_t key_of(const struct callee_object *object)
 	default:
 		return class_key(object->type, object->kind);
 	}
+}
+
+static uint64_t method_key(const struct py_method_def *method, uintptr_t module)
+{
+	uint64_t key = add_name(add((uintptr_t)method, module), method->name);
+
+	return key ? key : 1;
 }
 
 static uint64_t class_key(struct py_object *type, uint64_t seed)
