@@ -65,14 +65,6 @@ bool frames_begins(const struct frames_link *link)
 	return link->instruction == code_begin(link->code);
 }
 
-uint32_t frames_code_version(uintptr_t code)
-{
-	uint32_t version;
-
-	frames_read_plain(&version, code + frames_layout()->code_version, sizeof(version));
-	return version;
-}
-
 /* The first frame of Python code that has begun, from here on. */
 static bool link_from(struct frames_link *link, uintptr_t frame)
 {

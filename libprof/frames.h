@@ -15,6 +15,8 @@
 
 #include "prof.h"
 
+#include <string.h>
+
 struct frame {
 	uintptr_t code; /* PyCodeObject *, or a small number of enum frame_marker */
 	uintptr_t instruction; /* prev_instr / instr_ptr as the interpreter has it */
@@ -113,7 +115,13 @@ bool frames_up(struct frames_link *link);
 bool frames_begins(const struct frames_link *link);
 /* What tells a code object from a later one at its address; 0 where CPython has run out of numbers.
    callback */
-uint32_t frames_code_version(uintptr_t code);
+static inline uint32_t frames_code_version(uintptr_t code)
+{
+	uint32_t version;
+
+	memcpy(&version, (const void *)(code + frames_layout()->code_version), sizeof(version));
+	return version;
+}
 
 /* Where the calling thread's innermost Python frame stands: in the middle of a call, as a rule. */
 struct frames_place {

@@ -21,6 +21,7 @@
 #include "os.h"
 #include "pyapi.h"
 
+#include "frames_glance.h"
 #include "frames_walk.h"
 
 #define DEPTH 64 /* frames that are compared */
@@ -86,6 +87,8 @@ errmsg frames_check(void)
 	py.PyThreadState_LeaveTracing(tstate);
 	py.PyErr_Clear();
 	py.PyErr_SetRaisedException(raised);
+	if (!error)
+		frames_current_find();
 	return error;
 }
 
