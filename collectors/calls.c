@@ -203,6 +203,7 @@ static void calls_after_fork(void)
 	for (unsigned i = 0; i < CALLS_INTERPRETERS; i++) {
 		if (i != CALLS_MAIN)
 			atomic_store(&calls.interpreters[i].is_known, false);
+		calls_shut(&calls.interpreters[i]);
 		atomic_store(&calls.interpreters[i].state, CALLS_NONE);
 	}
 	atomic_store(&calls.drainer, 0);
@@ -480,9 +481,13 @@ static void flushed(void)
 {
 	uint32_t number = atomic_fetch_add(&calls.number, 1) + 1;
 
-	for (unsigned i = 0; i < CALLS_INTERPRETERS; i++)
-		atomic_store(&calls.interpreters[i].window,
-			     calls_window_number(number, &calls.interpreters[i]));
+	for (unsigned i = 0; i < CALLS_INTERPRETERS; i++) {
+		struct calls_interpreter *one = &calls.interpreters[i];
+
+		atomic_store(&one->window, calls_window_number(number, one));
+		if (atomic_load(&one->state) == CALLS_OPEN)
+			calls_open(one);
+	}
 }
 
 /*
@@ -543,6 +548,8 @@ static uint64_t calls_remainder(enum metric metric, uint64_t own_ns)
 static void calls_stop(void)
 {
 	atomic_store(&calls.is_stopped, true);
+	for (unsigned i = 0; i < CALLS_INTERPRETERS; i++)
+		calls_shut(&calls.interpreters[i]);
 }
 
 static void calls_leave(void)

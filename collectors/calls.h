@@ -24,6 +24,7 @@ enum calls_tree_state { CALLS_TREE_NONE, CALLS_TREE_FREE, CALLS_TREE_USED, CALLS
 #define CALLS_NEVER (UINT64_MAX / 2) /* ticks, events */
 #define CALLS_INTERPRETERS RECORD_INTERPRETERS
 #define CALLS_MAIN RECORD_FIRST /* the others come and go */
+#define CALLS_SHUT 1 /* no window's number */
 
 /*
  * One interpreter, and its part of the window. Interpreters with a GIL each run their callbacks at the same
@@ -38,26 +39,29 @@ struct calls_interpreter {
 	/* the drainer's, until it asks; observed always, the interpreter's own from its first event on */
 	_Atomic uint64_t begun_ns;
 	uint64_t planned_ticks;
-	uint64_t cost_ticks[CALLTREE_EVENTS]; /* of one event */
 	double slowness_taken; /* of the machine, in these costs */
 	_Atomic uint32_t window; /* calls_window_number; trees of another one are done with */
 	_Atomic uint64_t begun_ticks; /* 0: not yet */
 
 	/* the window; these words belong to whom its state says, state is their release */
-	_Atomic uint64_t
-		end_ticks; /* later with each event, by what that costs; the drainer looks */
 	uint64_t closed_ticks, closed_cpu_ns; /* when it was noticed that it is over */
 	uint64_t opening_ticks; /* what switching the events on took, waiting for a processor included ... */
 	uint64_t opening_cpu_ns; /* ... and in CPU time */
 	uint64_t opened_ticks, opened_cpu_ns; /* when they were */
 	uint64_t reading_cpu_ns,
 		closing_cpu_ns; /* that of reading the clock, and of all there was to do then */
-	uint64_t events_left; /* until it is cut short */
 	double slowness; /* of the machine, at its end */
 	struct calltree *closer; /* whose thread ran nothing from the end to closed_ticks */
 	uint64_t carried_ticks; /* what events cost in windows that it was in before, as this part goes on */
 	bool is_cut;
 	_Atomic uint32_t state; /* enum calls_window */
+
+	/* what each event looks at, in one cache line */
+	_Alignas(PROF_CACHE_LINE) _Atomic uint64_t
+		end_ticks; /* later with each event, by what that costs; the drainer looks */
+	uint64_t events_left; /* until it is cut short */
+	uint64_t cost_ticks[CALLTREE_EVENTS]; /* of one event; as planned */
+	_Atomic uint32_t open; /* `window` while events count, as calls_open says; else CALLS_SHUT */
 };
 
 struct calls {
@@ -130,9 +134,10 @@ extern struct calls_plan calls_plan;
 
 /* What the collector keeps in each thread: written by the thread itself, and by the drainer after its end. A thread
    may go from one interpreter to another and back, and has a tree in each. */
-#define CALLS_TREES_LEFT 7
+#define CALLS_TREES_LEFT 6
 struct calls_thread {
 	struct calltree *tree; /* where it was last */
+	uint32_t window; /* that this tree is known to be of: an event there need not look at more; 0: it must */
 	struct calltree *left[CALLS_TREES_LEFT]; /* elsewhere; the last one gives way */
 };
 _Static_assert(sizeof(struct calls_thread) <= THREAD_OWN_BYTES, "thread_own has no room");
@@ -141,13 +146,13 @@ _Static_assert(sizeof(struct calls_thread) <= THREAD_OWN_BYTES, "thread_own has 
 
 /* The callbacks, by row. any */
 void calls_events_set(struct monitoring *tool);
-/* Switch the events on, or note that the window has passed; the burst began at now_ticks. burst */
-void calls_window_open(struct calls_interpreter *here, uint64_t now_ticks);
-/* Its part is over, nothing was called since, and another window is under way: it takes part in that. False: it
-   does not. callback, burst */
-bool calls_window_follow(struct calls_interpreter *here, uint64_t now_ticks);
-/* The window is over here; the events are switched off. callback, burst */
-void calls_window_end(struct calls_interpreter *here, uint64_t now_ticks);
+/* The stack as it was before the event that is under way, or before the pending call: where a tree begins.
+   callback */
+void calls_settle_before(struct calltree *tree);
+/* The node of a Python function below the top. callback */
+uint32_t calls_python_node(struct calltree *tree, uintptr_t code);
+/* It has a node now: from here on its death is heard of. callback */
+void calls_made(uintptr_t code);
 
 /* ---- calls_interpreters.c ---- */
 
@@ -161,6 +166,16 @@ void calls_interpreter_end(unsigned interpreter);
 void calls_burst(unsigned interpreter);
 /* The window that was asked for begins now, if it has not yet. drainer, burst */
 void calls_window_stamp(struct calls_interpreter *one);
+/* Switch the events on, or note that the window has passed; the burst began at now_ticks. burst */
+void calls_window_open(struct calls_interpreter *here, uint64_t now_ticks);
+/* Its part is over, nothing was called since, and another window is under way: it takes part in that. False: it
+   does not. callback, burst */
+bool calls_window_follow(struct calls_interpreter *here, uint64_t now_ticks);
+/* The window is over here; the events are switched off. callback, burst */
+void calls_window_end(struct calls_interpreter *here, uint64_t now_ticks);
+/* Its events count, in its window, from now on; or no more. any */
+void calls_open(struct calls_interpreter *here);
+void calls_shut(struct calls_interpreter *here);
 /* CPU time of the process without our own thread's. any */
 uint64_t calls_cpu_ns(void);
 
@@ -176,6 +191,18 @@ void calls_tree_give(struct calltree *tree);
    callback */
 void calls_tree_leave(struct calls_thread *own, const struct thread *thread,
 		      const struct calltree *next);
+/* The calling thread's in this window, for an event of this kind now, which it counts; NULL: it is not observed.
+   callback */
+struct calltree *calls_tree_observed(struct calls_interpreter *here, uint64_t now_ticks,
+				     enum calltree_event of);
+/* Is it the thread's in this window? callback */
+bool calls_is_own(const struct calltree *tree, const struct calls_interpreter *here,
+		  const struct thread *thread);
+/* Another than that which it was in last: one of before, or a new one. callback, burst */
+struct calltree *calls_tree_another(struct calls_interpreter *here, struct calls_thread *own,
+				    const struct thread *thread);
+struct calltree *calls_tree_take(struct calls_interpreter *here, struct calls_thread *own,
+				 const struct thread *thread);
 /* Does it go on in it, when it comes back to that interpreter? callback */
 bool calls_is_still(const struct calltree *tree, const struct thread *thread);
 /* Observed always, and this interpreter ends: what was seen in it is the drainer's. setup */

@@ -46,6 +46,7 @@ void calls_events_calibrate(struct calls_interpreter *here)
 	calls.probe_start_ticks = probe_ticks(here->probe);
 	memcpy(calls.cost_ticks, calls.cost_start_ticks, sizeof(calls.cost_ticks));
 	monitoring_set(&here->tool, 0);
+	calls_shut(here);
 	atomic_store(&here->state, CALLS_NONE);
 	calls.calibrating = NULL;
 	if (own->tree) {

@@ -27,6 +27,7 @@ errmsg calls_claim(struct calls_interpreter *here)
 		calls_period_set(&here->tool);
 	else
 		calls_events_set(&here->tool);
+	calls_shut(here);
 	error = monitoring_claim(&here->tool);
 	if (error)
 		return error;
@@ -54,6 +55,7 @@ void calls_observe(struct calls_interpreter *here)
 	atomic_store(&here->end_ticks, CALLS_NEVER);
 	atomic_store(&here->window, calls_window_number(number, here));
 	atomic_store(&here->state, CALLS_OPEN);
+	calls_open(here);
 	if (!monitoring_set(&here->tool, calls.events))
 		atomic_store(&here->is_lost, true);
 }
@@ -85,6 +87,7 @@ void calls_interpreter_end(unsigned interpreter)
 		return;
 	monitoring_forget();
 	if (calls.mode == CALLS_ALWAYS) {
+		calls_shut(here);
 		atomic_store(&here->state, CALLS_NONE);
 		calls_trees_end(here);
 	} else if (!atomic_compare_exchange_strong(&here->state, &asked, CALLS_NONE) &&
@@ -136,6 +139,123 @@ void calls_window_stamp(struct calls_interpreter *one)
 	/* The first one begins it for all: they are asked one right after the other. */
 	not_yet = 0;
 	atomic_compare_exchange_strong(&calls.begun_cpu_ns, &not_yet, calls_cpu_ns());
+}
+
+void calls_window_open(struct calls_interpreter *here, uint64_t now_ticks)
+{
+	struct thread *thread = thread_self();
+	struct calltree *tree = NULL;
+	struct frames_link at;
+	uint64_t begun_ticks, end_ticks, begun_cpu_ns = os_thread_cpu_ns();
+
+	calls_window_stamp(here);
+	begun_ticks = atomic_load(&here->begun_ticks);
+	end_ticks = begun_ticks + here->planned_ticks;
+	atomic_store(&here->end_ticks, end_ticks);
+	if (now_ticks >= end_ticks) {
+		calls_window_end(here, now_ticks);
+		return;
+	}
+	here->opened_ticks = now_ticks > begun_ticks ? now_ticks : begun_ticks;
+	here->opened_cpu_ns = calls_cpu_ns();
+	/* From here on callbacks count. */
+	atomic_store_explicit(&here->state, CALLS_OPEN, memory_order_relaxed);
+	calls_open(here);
+	if (!monitoring_set(&here->tool, calls.events)) {
+		atomic_store(&here->is_lost, true);
+		calls_window_end(here, now_ticks);
+		return;
+	}
+	/* A pending call runs where a function begins, before or after its event: that call came after the
+	   window's begin, too. */
+	if (thread && frames_top(&at) && frames_begins(&at)) {
+		tree = calls_tree_take(here, thread_own(thread, COLLECTOR_calls), thread);
+		if (tree)
+			calltree_push(tree, calls_python_node(tree, at.code), at.frame, true);
+	}
+	/* What that took is not the program's time. */
+	here->opening_ticks = ticks_now() - here->opened_ticks;
+	here->opening_cpu_ns = os_thread_cpu_ns() - begun_cpu_ns;
+	atomic_store(&here->end_ticks, end_ticks + here->opening_ticks);
+	if (tree)
+		tree->last_ticks += here->opening_ticks;
+}
+
+/*
+ * Who waits until an interpreter is busy, to begin the next window, would see it busier than it is. So windows
+ * begin without it, and since it would have closed the earlier one, nothing has been called in it.
+ */
+bool calls_window_follow(struct calls_interpreter *here, uint64_t now_ticks)
+{
+	uint32_t number = atomic_load_explicit(&calls.asked, memory_order_acquire);
+	uint32_t missed = number - atomic_load(&here->window) / CALLS_INTERPRETERS;
+	uint64_t begun_ticks = atomic_load(&calls.asked_ticks);
+	uint64_t end_ticks = atomic_load(&here->end_ticks);
+	struct thread *thread = thread_self();
+	struct calls_thread *own = thread ? thread_own(thread, COLLECTOR_calls) : NULL;
+
+	if (missed == 0 || calls.mode != CALLS_WINDOWS || now_ticks < begun_ticks ||
+	    now_ticks >= begun_ticks + here->planned_ticks)
+		return false;
+	/* The thread was where it is in all that it has missed. */
+	if (own && !calls_is_own(own->tree, here, thread))
+		calls_tree_another(here, own, thread);
+	if (own && own->tree) {
+		if (own->tree->last_ticks < end_ticks)
+			calltree_pass(own->tree, end_ticks, 0);
+		calltree_pass(own->tree, end_ticks + (missed - 1) * here->planned_ticks, 0);
+	}
+	here->carried_ticks += end_ticks - atomic_load(&here->begun_ticks) - here->planned_ticks;
+	here->opening_ticks = here->opening_cpu_ns = 0;
+	here->events_left = option_number(OPTION_CALLS_BURST);
+	atomic_store(&here->begun_ns, atomic_load(&calls.asked_ns));
+	atomic_store(&here->begun_ticks, begun_ticks);
+	atomic_store(&here->end_ticks, begun_ticks + here->planned_ticks);
+	atomic_store(&here->window, calls_window_number(number, here));
+	calls_open(here);
+	return true;
+}
+
+void calls_window_end(struct calls_interpreter *here, uint64_t now_ticks)
+{
+	struct thread *thread = thread_self();
+	struct calls_thread *own = thread ? thread_own(thread, COLLECTOR_calls) : NULL;
+	bool is_open = atomic_load_explicit(&here->state, memory_order_relaxed) == CALLS_OPEN;
+	/* Our thread wakes for the window's end too, and may take the processor just now: elapsed time says nothing. */
+	uint64_t begun_cpu_ns = os_thread_cpu_ns();
+
+	calls_shut(here);
+	if (own && !calls_is_own(own->tree, here, thread))
+		calls_tree_another(here, own, thread);
+	here->closer = own ? own->tree : NULL;
+	here->is_cut = now_ticks < atomic_load(&here->end_ticks);
+	here->closed_ticks = now_ticks;
+	here->closed_cpu_ns = calls_cpu_ns();
+	here->reading_cpu_ns = os_thread_cpu_ns() - begun_cpu_ns;
+	here->slowness = is_open ? calls_events_slowness(here) : 1;
+	if (own)
+		own->tree = NULL;
+	if (is_open && !monitoring_set(&here->tool, 0))
+		atomic_store(&here->is_lost, true);
+	here->closing_cpu_ns = os_thread_cpu_ns() - begun_cpu_ns;
+	/* Pairs with the drainer's look at it: nothing of the window is touched any more. */
+	atomic_store_explicit(&here->state, CALLS_OVER, memory_order_release);
+}
+
+void calls_open(struct calls_interpreter *here)
+{
+	/* The short way reads that counter, and frames without a call. */
+	if (!ticks_clock.has_counter || !frames_current.distance)
+		return;
+	atomic_store(&here->open, atomic_load(&here->window));
+	/* Pairs with calls_stop, which says so and then shuts them. */
+	if (atomic_load(&calls.is_stopped))
+		calls_shut(here);
+}
+
+void calls_shut(struct calls_interpreter *here)
+{
+	atomic_store(&here->open, CALLS_SHUT);
 }
 
 uint64_t calls_cpu_ns(void)

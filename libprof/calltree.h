@@ -48,33 +48,40 @@ struct calltree_node {
 
 struct calltree_step {
 	uintptr_t frame; /* of a C call: its caller's */
-	uint64_t key; /* its node's, or what the owner puts there for a C call */
 	uint64_t begun_clock;
+	uint64_t key; /* its node's, or what the owner puts there for a C call: calltree_c_key */
 	uint32_t node;
 	bool is_c;
-	bool is_begun; /* under observation */
 	uint32_t site; /* of a C call: what the owner knows of where it comes from; 0 at first */
+	bool is_begun; /* under observation */
 	uint64_t begun_ticks; /* where there is: its node's own time then */
 };
 
 struct calltree {
-	/* the collector's */
-	_Atomic uint32_t state;
-	_Atomic uint64_t owner;
-	uint32_t thread; /* serial */
-	uint64_t begun_ns; /* CLOCK_MONOTONIC */
-	uint64_t looked_ticks, looked_cpu_ns; /* at the thread's CPU clock */
-	uint64_t end_ticks; /* of the window */
+	struct calltree_node
+		nodes[CALLTREE_NODES]; /* first: in whole cache lines, as the mapping is */
+	uint32_t buckets[CALLTREE_BUCKETS];
+	struct calltree_step steps[CALLTREE_DEPTH];
 
-	/* the cursor */
+	/* the cursor; one cache line */
 	uint64_t last_ticks, clock;
 	uint32_t depth, node_count;
 	uint64_t events[CALLTREE_EVENTS];
 	uint64_t lost;
-	struct calltree_step steps[CALLTREE_DEPTH];
-	uint32_t buckets[CALLTREE_BUCKETS];
-	struct calltree_node nodes[CALLTREE_NODES];
+
+	/* the collector's */
+	uint64_t end_ticks; /* of the window */
+	_Atomic uint64_t owner;
+	_Atomic uint32_t state;
+	uint32_t thread; /* serial */
+	uint64_t begun_ns; /* CLOCK_MONOTONIC */
+	uint64_t looked_ticks, looked_cpu_ns; /* at the thread's CPU clock */
 };
+_Static_assert(offsetof(struct calltree, last_ticks) % PROF_CACHE_LINE == 0,
+	       "the cursor is in two cache lines");
+
+/* What an event of a call does does not call anything. */
+#define CALLTREE_INLINE static inline __attribute__((always_inline))
 
 /* Empty, and the time is now. Fresh pages must have been cleared by nobody but the kernel. callback,
    drainer */
@@ -87,17 +94,28 @@ static inline struct calltree_step *calltree_top(struct calltree *tree)
 	return tree->depth ? &tree->steps[tree->depth - 1] : NULL;
 }
 
-/* Time passes up to now, less `cost_ticks`, for whoever is on top. callback, drainer */
-static inline void calltree_pass(struct calltree *tree, uint64_t now_ticks, uint64_t cost_ticks)
+static inline uint32_t calltree_top_node(const struct calltree *tree)
 {
-	struct calltree_step *top = calltree_top(tree);
+	return tree->depth ? tree->steps[tree->depth - 1].node : (uint32_t)CALLTREE_ROOT;
+}
+
+/* Time passes up to now, less `cost_ticks`, for the node that is on top. callback, drainer */
+CALLTREE_INLINE void calltree_pass_in(struct calltree *tree, uint32_t node, uint64_t now_ticks,
+				      uint64_t cost_ticks)
+{
 	int64_t spent = (int64_t)(now_ticks - tree->last_ticks) - (int64_t)cost_ticks;
 
 	tree->last_ticks = now_ticks;
 	if (spent <= 0)
 		return;
 	tree->clock += (uint64_t)spent;
-	tree->nodes[top ? top->node : CALLTREE_ROOT].self_ticks += (uint64_t)spent;
+	tree->nodes[node].self_ticks += (uint64_t)spent;
+}
+
+/* The same, whichever that is. callback, drainer */
+CALLTREE_INLINE void calltree_pass(struct calltree *tree, uint64_t now_ticks, uint64_t cost_ticks)
+{
+	calltree_pass_in(tree, calltree_top_node(tree), now_ticks, cost_ticks);
 }
 
 /* What a call is of. */
@@ -107,9 +125,10 @@ struct calltree_callee {
 	enum calltree_kind kind;
 };
 
-static inline uint32_t calltree_top_node(const struct calltree *tree)
+/* Of a C call's step, from any word of its owner's that is even: no code object's address. */
+static inline uint64_t calltree_c_key(uint64_t word)
 {
-	return tree->depth ? tree->steps[tree->depth - 1].node : (uint32_t)CALLTREE_ROOT;
+	return word | 1;
 }
 
 /* calltree_find where it is not the last one again. callback */
@@ -126,12 +145,36 @@ static inline uint32_t calltree_find(struct calltree *tree, uint64_t key, uint32
 
 /* The same, made if need be; CALLTREE_LOST if the tree is full. callback */
 uint32_t calltree_node(struct calltree *tree, const struct calltree_callee *callee, bool *is_new);
+/* The step of a call: of this node, with the frame, key and kind of `step`; there is room for it. callback */
+CALLTREE_INLINE void calltree_put(struct calltree *tree, uint32_t node, struct calltree_step step)
+{
+	struct calltree_step *top = &tree->steps[tree->depth++];
+
+	top->frame = step.frame;
+	top->key = step.key;
+	top->begun_clock = tree->clock;
+	top->node = node;
+	top->is_c = step.is_c;
+	top->is_begun = step.is_begun;
+	top->site = 0;
+}
+
+/* A call begins: of a node that is there and is not LOST. callback */
+CALLTREE_INLINE void calltree_begins(struct calltree *tree, uint32_t node,
+				     struct calltree_step step)
+{
+	step.is_begun = true;
+	tree->nodes[node].calls++;
+	calltree_put(tree, node, step);
+}
+
 /* A call begins (is_begun), or is found going on. The step is on top; where the stack is too deep, the cursor is
    empty instead and must be set anew. callback */
 static inline void calltree_push(struct calltree *tree, uint32_t node, uintptr_t frame,
 				 bool is_begun)
 {
-	struct calltree_step *step = &tree->steps[tree->depth];
+	uint64_t key = tree->nodes[node].key;
+	bool is_c = tree->nodes[node].kind == CALLTREE_C;
 
 	if (is_begun)
 		tree->nodes[node].calls++;
@@ -141,17 +184,14 @@ static inline void calltree_push(struct calltree *tree, uint32_t node, uintptr_t
 		tree->depth = 0;
 		return;
 	}
-	step->frame = frame;
-	step->key = tree->nodes[node].key;
-	step->begun_clock = tree->clock;
-	step->node = node;
-	step->is_c = tree->nodes[node].kind == CALLTREE_C;
-	step->is_begun = is_begun;
-	step->site = 0;
-	tree->depth++;
+	calltree_put(tree, node,
+		     (struct calltree_step){ .frame = frame,
+					     .key = is_c ? calltree_c_key(key) : key,
+					     .is_c = is_c,
+					     .is_begun = is_begun });
 }
 
-static inline uint32_t calltree_duration(uint64_t ns)
+CALLTREE_INLINE uint32_t calltree_duration(uint64_t ns)
 {
 	uint32_t class = ns ? 64 - (uint32_t)__builtin_clzll(ns) : 1;
 
@@ -159,7 +199,7 @@ static inline uint32_t calltree_duration(uint64_t ns)
 }
 
 /* The top call ends. callback */
-static inline void calltree_pop(struct calltree *tree, enum calltree_end how)
+CALLTREE_INLINE void calltree_pop(struct calltree *tree, enum calltree_end how)
 {
 	struct calltree_step *top = &tree->steps[--tree->depth];
 	struct calltree_node *node = &tree->nodes[top->node];

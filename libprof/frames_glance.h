@@ -12,7 +12,6 @@
 
 struct frames_glance {
 	uintptr_t frame, code; /* 0: there is none */
-	uintptr_t previous; /* 0: there is none */
 };
 
 /* The code of a frame as it lies there. callback */
@@ -85,8 +84,8 @@ FRAMES_INLINE struct frames_glance frames_glance(void)
 	uintptr_t frame;
 
 	if (!frames_first(&walk, frames_read_plain, &frame) || !frames_pointer(frame))
-		return (struct frames_glance){ 0, 0, 0 };
-	return (struct frames_glance){ frame, frames_code(frame), frames_previous(frame) };
+		return (struct frames_glance){ 0, 0 };
+	return (struct frames_glance){ frame, frames_code(frame) };
 }
 
 #endif
