@@ -26,7 +26,7 @@
 #define TREES_SPARE 4
 #define TREES_SPARE_ALWAYS 16 /* in which a thread goes on when its tree is full */
 #define CHECK_NS NS_PER_S /* observed always: is the tool id still ours? */
-#define ALWAYS_PASS_NS UINT64_C(5000000) /* full ones are then written */
+#define PASS_MOST_NS (16 * CALLS_PASS_NS)
 #define TREES_WANTED_MOST 64
 #define LOOK_NS 200000 /* that a look at the CPU clock takes at most */
 #define LATE_NS \
@@ -181,6 +181,7 @@ static void plan_begin(void)
 	calls_plan.slowness = 1;
 	calls_plan.start_cpu_ns = calls_cpu_ns();
 	calls_plan.weight = 1;
+	calls_plan.pass_ns = CALLS_PASS_NS;
 	calls_plan.rate_ppm = calls_plan.wanted_ppm;
 	/* Longer windows where there would be too many of them. */
 	if (calls_plan.rate_ppm * NS_PER_S / PPM / calls_plan.window_ns > WINDOWS_PER_S_MOST)
@@ -244,6 +245,9 @@ static void calls_pass(uint64_t time_ns)
 		return;
 	if (calls.mode != CALLS_PERIOD)
 		trees_stock();
+	/* A pass costs what thousands of events do: where nothing was to be written, the next comes later. */
+	if (calls_plan.pass_ns < PASS_MOST_NS)
+		calls_plan.pass_ns *= 2;
 	calls_plan.is_to_check = calls.mode != CALLS_WINDOWS && time_ns >= calls_plan.next_ns;
 	if (calls_plan.is_to_check)
 		calls_plan.next_ns = time_ns + CHECK_NS;
@@ -396,7 +400,7 @@ static uint64_t calls_due_ns(void)
 		return UINT64_MAX;
 	now_ns = os_monotonic_ns();
 	if (calls.mode == CALLS_ALWAYS)
-		return now_ns + ALWAYS_PASS_NS;
+		return now_ns + calls_plan.pass_ns;
 	if (!calls_plan.is_asked || calls_plan.is_closed)
 		return calls_plan.next_ns;
 	/* To see its end, later where events made it longer; and to close it, if nobody does. Then it may last. */

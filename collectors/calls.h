@@ -24,6 +24,8 @@ enum calls_tree_state { CALLS_TREE_NONE, CALLS_TREE_FREE, CALLS_TREE_USED, CALLS
 #define CALLS_NEVER (UINT64_MAX / 2) /* ticks, events */
 #define CALLS_INTERPRETERS RECORD_INTERPRETERS
 #define CALLS_MAIN RECORD_FIRST /* the others come and go */
+#define CALLS_PASS_NS \
+	UINT64_C(5000000) /* observed always, where trees are full: until they are written */
 #define CALLS_SHUT 1 /* no window's number */
 
 /*
@@ -125,6 +127,7 @@ struct calls_plan {
 	uint32_t number;
 	uint64_t begun_ns; /* CLOCK_MONOTONIC */
 	uint64_t windows_at[CALLS_INTERPRETERS]; /* `windows`, of the last one that it was asked for */
+	uint64_t pass_ns; /* observed always: until the next pass */
 	bool is_to_check, has_said, has_said_other;
 	/* of the tree that is written: the recording's nodes, the same for its leaf-most part, how deep it is */
 	uint32_t ids[CALLTREE_NODES], leaf_ids[CALLTREE_NODES];

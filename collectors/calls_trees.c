@@ -245,6 +245,8 @@ static struct calltree *tree_change(struct calls_interpreter *here, struct calls
 	if (calls_is_own(old, here, thread) && old->node_count <= NODES_MOST)
 		return old;
 	tree = calls_tree_get();
+	while (!tree && calls_tree_add())
+		tree = calls_tree_get();
 	if (!tree) {
 		tree_put(here, old, thread);
 		return old;

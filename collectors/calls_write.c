@@ -486,6 +486,7 @@ static void tree_write(struct calltree *tree, const struct collector_writer *wri
 	for (unsigned of = 0; of < CALLTREE_EVENTS; of++)
 		calls_plan.events[of] += tree->events[of];
 	calls_plan.lost += tree->lost;
+	calls_plan.pass_ns = CALLS_PASS_NS;
 	/* At the end of the process a callback may still be in it, if that came without the GIL. Nobody's, so that its
 	   thread's end, heard of later, does not have it written again. */
 	if (atomic_load(&calls.is_stopped)) {
