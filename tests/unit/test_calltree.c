@@ -126,6 +126,31 @@ Test(calltree, calls_found_going_on_have_no_duration)
 	cr_expect_eq(tree->nodes[a].self_ticks, 50);
 }
 
+Test(calltree, a_call_that_is_known_begins_like_any_other)
+{
+	uint32_t a = enter(1, 0), c = node_of(tree, 4, CALLTREE_C);
+	struct calltree_step pushed;
+
+	calltree_push(tree, c, 100, true);
+	pushed = *calltree_top(tree);
+	cr_expect_eq(pushed.key, 5, "no code object's");
+	calltree_top(tree)->site = 7;
+	calltree_pop(tree, CALLTREE_RETURN);
+	calltree_pass_in(tree, a, now += 10, 4);
+	cr_expect_eq(tree->nodes[a].self_ticks, 6);
+	calltree_begins(
+		tree, c,
+		(struct calltree_step){ .frame = 100, .key = calltree_c_key(4), .is_c = true });
+	cr_expect_eq(tree->nodes[c].calls, 2);
+	cr_expect_eq(calltree_top(tree)->frame, pushed.frame);
+	cr_expect_eq(calltree_top(tree)->key, pushed.key);
+	cr_expect_eq(calltree_top(tree)->node, c);
+	cr_expect(calltree_top(tree)->is_c && calltree_top(tree)->is_begun);
+	cr_expect_eq(calltree_top(tree)->site, 0);
+	leave(20);
+	cr_expect_eq(tree->nodes[c].durations[5], 1, "20");
+}
+
 Test(calltree, seek_drops_what_is_above_unfinished)
 {
 	uint32_t a = enter(1, 0), b = enter(2, 0), c;
