@@ -56,6 +56,28 @@ Test(command, exports_collapsed)
 	check_export("collapsed", ".collapsed");
 }
 
+/* What the process wrote itself is what the command makes of its recording. */
+Test(command, exports_flamegraph)
+{
+	struct run *run = run_new();
+	const char *own, *ours;
+
+	run_set(run, "MONPROF_COLLECT", "cpu");
+	run_set(run, "MONPROF_KEEP", "yes");
+	run_set(run, "MONPROF_EXPORT", "flamegraph");
+	run_go(run, python_path(), run_program("burn.py"), NULL);
+	run_check_exit(run, 0);
+	run_check_silent(run);
+	run_monprof(run, 0, "export", run_file(run, ".monprof"), "-f", "flamegraph", "-o",
+		    "page.html", NULL);
+	own = run_read(run, run_text(run, "monprof.%d.cpu.html", run->pid));
+	ours = run_read(run, "page.html");
+	RUN_CHECK(run, own && ours && strcmp(own, ours) == 0, "the pages differ");
+	RUN_CHECK(run, strstr(own, "<bdi>burn.spin</bdi>"), "burn.spin is not in the table");
+	RUN_CHECK(run, strstr(own, "</html>\n"), "the page has no end");
+	run_free(run);
+}
+
 /* One file would not hold two measurements: each name says which. */
 Test(command, names_each_measurement)
 {

@@ -17,17 +17,19 @@ const project = path.resolve(__dirname, "../..");
 const pictures = path.join(project, "build/tests/viewers");
 const scratch = fs.mkdtempSync(path.join(os.tmpdir(), "monprof-page-"));
 const SIZES = { laptop: { width: 1366, height: 768 }, phone: { width: 390, height: 844, isMobile: true }, wide: { width: 2560, height: 1440 } };
+process.on("exit", () => fs.rmSync(scratch, { recursive: true, force: true }));
 const BIG = 250000;
 const tests = [];
 const test = (name, run) => tests.push({ name, run });
 
 function record() {
-	const { MONPROF, ...environment } = process.env;
+	const { PATH } = process.env;
+	assert.ok(TEST_PYTHON && LIBMONPROF && MONPROF_CLI, "TEST_PYTHON, LIBMONPROF and MONPROF_CLI say what is tested");
 	execFileSync(TEST_PYTHON, [path.join(project, "tests/programs/hostile.py")], {
-		cwd: scratch, env: { PATH: environment.PATH, HOME: scratch, LD_PRELOAD: LIBMONPROF, MONPROF_COLLECT: "cpu",
+		cwd: scratch, env: { PATH, HOME: scratch, LD_PRELOAD: LIBMONPROF, MONPROF_COLLECT: "cpu",
 			MONPROF_CPU_HZ: "200", MONPROF_EXPORT: "none", MONPROF_OUTPUT: "hostile" },
 	});
-	execFileSync(MONPROF_CLI, ["export", "-f", "flamegraph", "-o", "page.html", "hostile.monprof"], { cwd: scratch, env: { PATH: environment.PATH } });
+	execFileSync(MONPROF_CLI, ["export", "-f", "flamegraph", "-o", "page.html", "hostile.monprof"], { cwd: scratch, env: { PATH } });
 	return path.join(scratch, "page.html");
 }
 
@@ -389,7 +391,6 @@ async function main() {
 		}
 	}
 	await browser.close();
-	fs.rmSync(scratch, { recursive: true });
 	console.log(`${passed} passed, ${failed} failed`);
 	process.exitCode = failed ? 1 : 0;
 }
