@@ -7,6 +7,9 @@
  * in a hash table keyed (metric, thread, node, duration), whose slots point into the array that exporters
  * read; beside it by window, for the errors of those metrics that turn out to have windows.  The first
  * failure latches in the maker and ends the profile.
+ *
+ * Sums of a big profile are not in any cache, and samples come in no order: a few wait until all of them know where
+ * their sums are, so that the memory of many is fetched at a time.
  */
 #include "profile_take.h"
 
@@ -30,6 +33,9 @@ static void take_node(void *self, uint32_t id, uint32_t parent, uint32_t frame);
 static void take_thread(void *self, const struct recording_thread *thread);
 static void take_mapping(void *self, const struct recording_mapping *mapping);
 static void take_sample(void *self, const struct recording_sample *sample);
+static uint32_t recent_thread(struct profile_maker *maker, uint32_t id);
+static void settle(struct profile_maker *maker);
+static void add_sample(struct profile_maker *maker, const struct pending_sample *pending);
 static void take_note(void *self, const char *key, const char *value);
 static void take_loss(void *self, const char *reason, const char *help, uint64_t count);
 static void take_flushed(void *self, uint64_t time_ns);
@@ -69,7 +75,7 @@ void profile_take_end(struct profile_maker *maker)
 	profile_take_errors(maker);
 	maker->metric_map.count = 0;
 	maker->size_count = 0;
-	maker->last_thread_id = 0;
+	memset(maker->recent, 0, sizeof(maker->recent));
 }
 
 static void take_head(void *self, const struct recording_summary *summary)
@@ -130,6 +136,7 @@ static void take_epoch(void *self)
 {
 	struct profile_maker *maker = self;
 
+	settle(maker);
 	maker->function_map.count = 0;
 	maker->frame_map.count = 0;
 	maker->node_map.count = 0;
@@ -238,33 +245,77 @@ static void take_mapping(void *self, const struct recording_mapping *mapping)
 static void take_sample(void *self, const struct recording_sample *sample)
 {
 	struct profile_maker *maker = self;
-	struct profile_sample key, *sum;
 
 	if (maker->error)
 		return;
 	if (sample->thread == RECORDING_THREAD_PROCESS && sample->node == 0) {
+		settle(maker);
 		profile_take_size(maker, sample);
 		return;
 	}
-	if (sample->thread != maker->last_thread_id) {
-		maker->last_thread = find_thread(maker, sample->thread);
-		maker->last_thread_id = sample->thread;
-	}
-	key = (struct profile_sample){
-		.metric = maker->metric_map.ids[sample->metric],
-		.thread = maker->last_thread,
-		.node = sample->node ? maker->node_map.ids[sample->node - 1] : 0,
-		.duration = sample->duration,
+	maker->pending[maker->pending_count++] = (struct pending_sample){
+		.key = {
+			.metric = maker->metric_map.ids[sample->metric],
+			.thread = recent_thread(maker, sample->thread),
+			.node = sample->node,
+			.duration = sample->duration,
+		},
+		.sample = *sample,
 	};
-	sum = profile_find_sample(maker, &key);
+	if (maker->pending_count == PROFILE_PENDING)
+		settle(maker);
+}
+
+static uint32_t recent_thread(struct profile_maker *maker, uint32_t id)
+{
+	size_t at = id % PROFILE_RECENT;
+
+	if (maker->recent[at].id != id) {
+		maker->recent[at].index = find_thread(maker, id);
+		maker->recent[at].id = id;
+	}
+	return maker->recent[at].index;
+}
+
+/* Three rounds, each of which asks for the memory that the next one reads. */
+static void settle(struct profile_maker *maker)
+{
+	struct pending_sample *end = maker->pending + maker->pending_count;
+	const struct profile *profile = maker->profile;
+	size_t mask = maker->slot_count - 1;
+
+	for (struct pending_sample *at = maker->pending; at < end; at++) {
+		at->key.node = at->key.node ? maker->node_map.ids[at->key.node - 1] : 0;
+		if (maker->slot_count > 0)
+			__builtin_prefetch(&maker->slots[hash_sample(&at->key) & mask]);
+	}
+	for (struct pending_sample *at = maker->pending; at < end && maker->slot_count > 0; at++) {
+		uint32_t slot = maker->slots[hash_sample(&at->key) & mask];
+
+		if (slot != 0)
+			__builtin_prefetch(&profile->samples[slot - 1]);
+		if (at->key.node != 0)
+			__builtin_prefetch(&profile->nodes[at->key.node - 1]);
+	}
+	for (struct pending_sample *at = maker->pending; at < end; at++)
+		add_sample(maker, at);
+	maker->pending_count = 0;
+}
+
+static void add_sample(struct profile_maker *maker, const struct pending_sample *pending)
+{
+	struct profile_sample *sum = maker->error ? NULL :
+						    profile_find_sample(maker, &pending->key);
+
 	if (!sum)
 		return;
 	sum->count++;
-	sum->value = add_up(sum->value, sample->value);
+	sum->value = add_up(sum->value, pending->sample.value);
 	if (maker->keeps_points)
-		profile_take_point(maker, (size_t)(sum - maker->profile->samples), sample);
-	if (key.node != 0)
-		profile_observe(maker, &key, sample);
+		profile_take_point(maker, (size_t)(sum - maker->profile->samples),
+				   &pending->sample);
+	if (pending->key.node != 0)
+		profile_observe(maker, &pending->key, &pending->sample);
 }
 
 static void take_note(void *self, const char *key, const char *value)

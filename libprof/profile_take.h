@@ -23,6 +23,15 @@ struct process_loss {
 	uint64_t count;
 };
 
+/* A sample on its way into its sum. */
+struct pending_sample {
+	struct profile_sample key; /* node: still the recording's */
+	struct recording_sample sample;
+};
+
+#define PROFILE_PENDING 32
+#define PROFILE_RECENT 64
+
 struct profile_maker {
 	struct profile *profile;
 	errmsg error;
@@ -39,7 +48,9 @@ struct profile_maker {
 	uint32_t process;
 	struct id_map function_map, frame_map, node_map; /* of its epoch */
 	struct id_map metric_map; /* by row + 1 */
-	uint32_t last_thread_id, last_thread;
+	struct {
+		uint32_t id, index; /* id 0: none */
+	} recent[PROFILE_RECENT]; /* threads, each where its id's remainder says */
 	struct pairs observed; /* (metric, innermost function) */
 	struct estimate *estimates; /* by its id - 1 */
 	struct estimate_sizes *sizes; /* by metric */
@@ -50,6 +61,8 @@ struct profile_maker {
 
 	uint32_t *slots; /* sample index + 1 */
 	size_t slot_count;
+	struct pending_sample pending[PROFILE_PENDING];
+	size_t pending_count;
 
 	bool keeps_points;
 	size_t point_capacity;

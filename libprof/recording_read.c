@@ -25,6 +25,7 @@
 #include <xxhash.h>
 
 #define WINDOW_BYTES ((size_t)256 << 10)
+#define KNOWN_THREADS 64
 #define METRICS_MAX 256
 
 struct source {
@@ -54,6 +55,7 @@ struct reader {
 	uint32_t version;
 	uint32_t metric_count;
 	struct intern threads; /* ids that have been announced */
+	uint32_t known[KNOWN_THREADS]; /* some of them, each where its remainder says; 0: none */
 	bool no_memory;
 
 	/* the current epoch */
@@ -482,7 +484,10 @@ static void know_thread(struct reader *reader, struct wire_cursor *cursor, uint3
 {
 	struct recording_thread thread = { .id = id, .name = "" };
 
-	if (cursor->failed || id == 0 || intern_find(&reader->threads, &id, sizeof(id)) != 0)
+	if (cursor->failed || id == 0 || reader->known[id % KNOWN_THREADS] == id)
+		return;
+	reader->known[id % KNOWN_THREADS] = id;
+	if (intern_find(&reader->threads, &id, sizeof(id)) != 0)
 		return;
 	if (intern_put(&reader->threads, &id, sizeof(id), NULL) == 0)
 		fail_memory(reader, cursor);
