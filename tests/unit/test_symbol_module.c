@@ -135,6 +135,25 @@ Test(symbol_module, the_root_may_be_on_the_path)
 	IS("/a/b.py", "a.b", "/a/b.py");
 }
 
+Test(symbol_module, entries_of_any_length_are_kept)
+{
+	static char longer[100000];
+	const char *const paths[] = { longer, "a/b/", longer, "/app", "." };
+
+	memset(longer, '/', sizeof(longer) - 1);
+	longer[sizeof(longer) - 2] = 'x';
+	symbol_set_path(paths, PROF_COUNT(paths), "/home/user");
+	IS("/home/user/a/b/mod.py", "mod", "/home/user/a/b/mod.py");
+	IS("/app/mod.py", "mod", "/app/mod.py");
+	IS("/x/mod.py", "mod", "/x/mod.py");
+	for (size_t i = 1; i < sizeof(longer) - 1; i += 2)
+		longer[i] = 'x';
+	symbol_set_path(paths, PROF_COUNT(paths), longer);
+	IS("/app/mod.py", "mod", "/app/mod.py");
+	symbol_set_path(path, PROF_COUNT(path), "/home/user");
+	IS("/app/mod.py", "mod", "/app/mod.py");
+}
+
 Test(symbol_module, long_names_are_cut)
 {
 	static char file[10000];
