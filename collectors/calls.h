@@ -67,6 +67,8 @@ struct calls_interpreter {
 };
 
 struct calls {
+	struct calls_interpreter interpreters[CALLS_INTERPRETERS];
+
 	/* written at start */
 	enum calls_mode mode;
 	uint32_t events; /* wanted, bits of enum monitoring_event */
@@ -80,21 +82,20 @@ struct calls {
 	/* the drainer's: costs as they are now, as the machine is slower or faster */
 	uint64_t cost_ticks[CALLTREE_EVENTS];
 
-	struct calls_interpreter interpreters[CALLS_INTERPRETERS];
 	_Atomic uint32_t number; /* of windows */
 	/* the window that was asked for last, for those that have not closed the one before; its number comes last */
-	_Atomic uint64_t asked_ticks, asked_ns;
 	_Atomic uint32_t asked;
+	_Atomic uint64_t asked_ticks, asked_ns;
 	_Atomic uint64_t
 		begun_cpu_ns; /* the program's CPU clock when the window began; 0: not yet */
-	_Atomic bool is_stopped;
 	_Atomic uint64_t missed; /* events that could not be kept */
+	_Atomic bool is_stopped;
 	_Atomic bool has_others; /* interpreters, ever */
 	_Atomic bool has_refused; /* and said so: an interpreter without a tool */
 
 	/* the trees, never unmapped; whoever moves FREE to USED has it */
-	_Atomic(struct calltree *) trees[CALLS_TREES_MAX];
 	_Atomic uint32_t tree_count;
+	_Atomic(struct calltree *) trees[CALLS_TREES_MAX];
 };
 extern struct calls calls;
 
