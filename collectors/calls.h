@@ -48,7 +48,8 @@ struct calls_interpreter {
 	/* the window; these words belong to whom its state says, state is their release */
 	uint64_t closed_ticks, closed_cpu_ns; /* when it was noticed that it is over */
 	uint64_t opening_ticks; /* what switching the events on took, waiting for a processor included ... */
-	uint64_t opening_cpu_ns; /* ... and in CPU time */
+	uint64_t opening_cpu_ns; /* ... and in CPU time ... */
+	uint64_t burst_cpu_ns; /* ... since the window had begun, in the burst */
 	uint64_t opened_ticks, opened_cpu_ns; /* when they were */
 	uint64_t reading_cpu_ns,
 		closing_cpu_ns; /* that of reading the clock, and of all there was to do then */

@@ -113,6 +113,8 @@ void calls_burst(unsigned interpreter)
 	}
 	if (state == CALLS_ASKED) {
 		calls_window_stamp(here);
+		here->burst_cpu_ns = os_thread_cpu_ns();
+		here->opened_cpu_ns = calls_cpu_ns();
 		end_ticks = atomic_load(&here->begun_ticks) + here->planned_ticks;
 		atomic_store(&here->end_ticks, end_ticks);
 		if (!monitoring_holds(&here->tool)) {
@@ -146,7 +148,7 @@ void calls_window_open(struct calls_interpreter *here, uint64_t now_ticks)
 	struct thread *thread = thread_self();
 	struct calltree *tree = NULL;
 	struct frames_link at;
-	uint64_t begun_ticks, end_ticks, begun_cpu_ns = os_thread_cpu_ns();
+	uint64_t begun_ticks, end_ticks;
 
 	calls_window_stamp(here);
 	begun_ticks = atomic_load(&here->begun_ticks);
@@ -157,7 +159,6 @@ void calls_window_open(struct calls_interpreter *here, uint64_t now_ticks)
 		return;
 	}
 	here->opened_ticks = now_ticks > begun_ticks ? now_ticks : begun_ticks;
-	here->opened_cpu_ns = calls_cpu_ns();
 	/* From here on callbacks count. */
 	atomic_store_explicit(&here->state, CALLS_OPEN, memory_order_relaxed);
 	calls_open(here);
@@ -174,8 +175,8 @@ void calls_window_open(struct calls_interpreter *here, uint64_t now_ticks)
 			calltree_push(tree, calls_python_node(tree, at.code), at.frame, true);
 	}
 	/* What that took is not the program's time. */
+	here->opening_cpu_ns = os_thread_cpu_ns() - here->burst_cpu_ns;
 	here->opening_ticks = ticks_now() - here->opened_ticks;
-	here->opening_cpu_ns = os_thread_cpu_ns() - begun_cpu_ns;
 	atomic_store(&here->end_ticks, end_ticks + here->opening_ticks);
 	if (tree)
 		tree->last_ticks += here->opening_ticks;
