@@ -27,6 +27,12 @@ enum calls_tree_state { CALLS_TREE_NONE, CALLS_TREE_FREE, CALLS_TREE_USED, CALLS
 #define CALLS_PASS_NS \
 	UINT64_C(5000000) /* observed always, where trees are full: until they are written */
 #define CALLS_SHUT 1 /* no window's number */
+#define CALLS_MET 1024
+
+/* What it takes CPython to instrument a code object, or to undo that. */
+struct calls_walk {
+	double code_ticks, unit_ticks; /* each, and each of its code units */
+};
 
 /*
  * One interpreter, and its part of the window. Interpreters with a GIL each run their callbacks at the same
@@ -57,6 +63,10 @@ struct calls_interpreter {
 	struct calltree *closer; /* whose thread ran nothing from the end to closed_ticks */
 	uint64_t carried_ticks; /* what events cost in windows that it was in before, as this part goes on */
 	bool is_cut;
+	uint64_t making_ticks; /* what our own first meetings took since the switch ... */
+	uint64_t walked_ticks; /* ... and CPython's */
+	uint32_t switches;
+	uint64_t met[CALLS_MET]; /* code objects, with the switch */
 	_Atomic uint32_t state; /* enum calls_window */
 
 	/* what each event looks at, in one cache line */
@@ -79,6 +89,7 @@ struct calls {
 	uint64_t cost_start_ticks[CALLTREE_EVENTS]; /* of one event, when it was measured */
 	uint64_t probe_start_ticks; /* what a probe of the machine took then */
 	const struct thread *calibrating; /* what it calls is ours, and never named */
+	struct calls_walk walk; /* then, too */
 
 	/* the drainer's: costs as they are now, as the machine is slower or faster */
 	uint64_t cost_ticks[CALLTREE_EVENTS];
@@ -221,6 +232,24 @@ void calls_thread_gone(struct thread *thread);
 void calls_events_calibrate(struct calls_interpreter *here);
 /* How much more time the same work takes now than when costs were measured; about 5 us. callback, burst */
 double calls_events_slowness(struct calls_interpreter *here);
+
+/* ---- calls_switch.c ---- */
+
+/* Measure what it takes CPython to instrument code, here. No event is on, nor is a window. setup */
+void calls_switch_calibrate(struct calls_interpreter *here);
+/* From how long it takes with code of so many units. any */
+struct calls_walk calls_walk_fit(uint64_t small_ticks, uint64_t small_units, uint64_t large_ticks,
+				 uint64_t large_units);
+/* The events have just been switched on. burst */
+void calls_switched(struct calls_interpreter *here);
+/* The code was running at the switch: CPython has instrumented it there. callback, burst */
+void calls_met(struct calls_interpreter *here, uintptr_t code);
+/* The node of code that is called there for the first time, as far as that is known. What finding out took, and
+   CPython's part if it is the first call since the switch, is taken off. callback */
+uint32_t calls_entered(struct calls_interpreter *here, struct calltree *tree, uintptr_t code);
+/* What has happened since is our own work, and not the program's time: by the clock, or CPU time. callback */
+void calls_worked(struct calls_interpreter *here, struct calltree *tree, uint64_t begun_ticks);
+void calls_took(struct calls_interpreter *here, struct calltree *tree, uint64_t cpu_ns);
 
 /* ---- calls_gaps.c ---- */
 

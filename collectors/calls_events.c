@@ -293,6 +293,7 @@ COLD enter_anew(struct calls_interpreter *here, struct py_object *code, uint64_t
 		enum calltree_event of, uintptr_t frame)
 {
 	struct calltree *tree;
+	uint32_t node;
 
 	now = now_of(now);
 	tree = calls_tree_observed(here, now, of);
@@ -303,7 +304,10 @@ COLD enter_anew(struct calls_interpreter *here, struct py_object *code, uint64_t
 		tree->lost++;
 		return;
 	}
-	calltree_push(tree, calls_python_node(tree, (uintptr_t)code), frame, true);
+	node = calltree_find(tree, (uintptr_t)code, frames_code_version((uintptr_t)code));
+	if (!node)
+		node = calls_entered(here, tree, (uintptr_t)code);
+	calltree_push(tree, node, frame, true);
 }
 
 COLD leave_anew(struct calls_interpreter *here, struct py_object *code, uint64_t now,
@@ -347,8 +351,11 @@ COLD call_anew(struct calls_interpreter *here, struct py_object *const *argument
 	}
 	node = calltree_find(tree, key, 0);
 	if (!node) {
+		uint64_t begun = ticks_now();
+
 		callee.id = callee_find(key, arguments[2], arguments[3]);
 		node = calltree_node(tree, &callee, &is_new);
+		calls_worked(here, tree, begun);
 	}
 	calltree_push(tree, node, frame, true);
 	if (!tree->depth)
@@ -486,6 +493,7 @@ static void settle_anew(struct calltree *tree, const struct frames_link *at)
 		const struct calltree_step *step = &tree->steps[CALLTREE_DEPTH - depth];
 		uintptr_t frame = step->frame;
 
+		calls_met(calls_interpreter_of(atomic_load(&tree->owner)), step->key);
 		calltree_push(tree, calls_python_node(tree, step->key), frame, false);
 	}
 }

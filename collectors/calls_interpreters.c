@@ -159,6 +159,7 @@ void calls_window_open(struct calls_interpreter *here, uint64_t now_ticks)
 		return;
 	}
 	here->opened_ticks = now_ticks > begun_ticks ? now_ticks : begun_ticks;
+	calls_switched(here);
 	/* From here on callbacks count. */
 	atomic_store_explicit(&here->state, CALLS_OPEN, memory_order_relaxed);
 	calls_open(here);
@@ -173,13 +174,15 @@ void calls_window_open(struct calls_interpreter *here, uint64_t now_ticks)
 		tree = calls_tree_take(here, thread_own(thread, COLLECTOR_calls), thread);
 		if (tree)
 			calltree_push(tree, calls_python_node(tree, at.code), at.frame, true);
+		calls_met(here, at.code);
 	}
 	/* What that took is not the program's time. */
 	here->opening_cpu_ns = os_thread_cpu_ns() - here->burst_cpu_ns;
 	here->opening_ticks = ticks_now() - here->opened_ticks;
+	here->making_ticks = 0;
 	atomic_store(&here->end_ticks, end_ticks + here->opening_ticks);
 	if (tree)
-		tree->last_ticks += here->opening_ticks;
+		tree->last_ticks = begun_ticks + here->opening_ticks;
 }
 
 /*
@@ -223,13 +226,16 @@ void calls_window_end(struct calls_interpreter *here, uint64_t now_ticks)
 	struct calls_thread *own = thread ? thread_own(thread, COLLECTOR_calls) : NULL;
 	bool is_open = atomic_load_explicit(&here->state, memory_order_relaxed) == CALLS_OPEN;
 	/* Our thread wakes for the window's end too, and may take the processor just now: elapsed time says nothing. */
-	uint64_t begun_cpu_ns = os_thread_cpu_ns();
+	uint64_t begun_cpu_ns = os_thread_cpu_ns(), end_ticks = atomic_load(&here->end_ticks);
 
 	calls_shut(here);
-	if (own && !calls_is_own(own->tree, here, thread))
+	if (own && !calls_is_own(own->tree, here, thread)) {
 		calls_tree_another(here, own, thread);
+		/* Not in the window. */
+		atomic_store(&here->end_ticks, end_ticks);
+	}
 	here->closer = own ? own->tree : NULL;
-	here->is_cut = now_ticks < atomic_load(&here->end_ticks);
+	here->is_cut = now_ticks < end_ticks;
 	here->closed_ticks = now_ticks;
 	here->closed_cpu_ns = calls_cpu_ns();
 	here->reading_cpu_ns = os_thread_cpu_ns() - begun_cpu_ns;

@@ -167,8 +167,10 @@ struct calltree *calls_tree_observed(struct calls_interpreter *here, uint64_t no
 	open = atomic_load_explicit(&here->open, memory_order_acquire);
 	tree = own->tree;
 	if (!calls_is_own(tree, here, thread) ||
-	    (tree->node_count > NODES_MOST && calls.mode == CALLS_ALWAYS))
+	    (tree->node_count > NODES_MOST && calls.mode == CALLS_ALWAYS)) {
 		tree = calls_tree_another(here, own, thread);
+		end_ticks = atomic_load_explicit(&here->end_ticks, memory_order_relaxed);
+	}
 	if (!tree) {
 		atomic_fetch_add_explicit(&calls.missed, 1, memory_order_relaxed);
 		return NULL;
@@ -218,6 +220,7 @@ struct calltree *calls_tree_another(struct calls_interpreter *here, struct calls
 struct calltree *calls_tree_take(struct calls_interpreter *here, struct calls_thread *own,
 				 const struct thread *thread)
 {
+	uint64_t begun_cpu_ns = os_thread_cpu_ns();
 	struct calltree *tree = calls_tree_get();
 
 	/* Threads may come faster than the drainer looks. */
@@ -233,6 +236,8 @@ struct calltree *calls_tree_take(struct calls_interpreter *here, struct calls_th
 	tree->begun_ns = atomic_load_explicit(&here->begun_ns, memory_order_relaxed);
 	tree_put(here, tree, thread);
 	calls_settle_before(tree);
+	if (calls.mode == CALLS_WINDOWS)
+		calls_took(here, tree, os_thread_cpu_ns() - begun_cpu_ns);
 	return tree;
 }
 

@@ -118,6 +118,19 @@ CALLTREE_INLINE void calltree_pass(struct calltree *tree, uint64_t now_ticks, ui
 	calltree_pass_in(tree, calltree_top_node(tree), now_ticks, cost_ticks);
 }
 
+/* So much of the time that has passed was not the program's after all. callback */
+static inline void calltree_take_back(struct calltree *tree, uint64_t ticks)
+{
+	struct calltree_step *top = calltree_top(tree);
+	struct calltree_node *node = &tree->nodes[top ? top->node : CALLTREE_ROOT];
+	uint64_t most = top ? tree->clock - top->begun_clock : tree->clock;
+
+	most = node->self_ticks < most ? node->self_ticks : most;
+	ticks = ticks < most ? ticks : most;
+	tree->clock -= ticks;
+	node->self_ticks -= ticks;
+}
+
 /* What a call is of. */
 struct calltree_callee {
 	uint64_t key;

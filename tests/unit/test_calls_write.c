@@ -494,3 +494,17 @@ Test(calls_write, clocks_that_stand_against_their_order_say_nothing)
 	calls_write(&writer);
 	cr_expect_eq(size.value, 3000);
 }
+
+Test(calls_write, first_meetings_are_no_time_of_the_program_and_cost_more_than_the_window_saw)
+{
+	one->walked_ticks = 300;
+	one->making_ticks = 40;
+	one->end_ticks += 340;
+	one->closed_ticks += 340;
+	one->closed_cpu_ns += 340;
+	enter(0x1000, CALLTREE_PYTHON, 0);
+	calls_write(&writer);
+	cr_expect(size.value == PLANNED || size.value == PLANNED - 1, "it was closed a tick later");
+	cr_expect_eq(calls_plan.switching_ns, 300 + 300 + 40, "walked through again afterwards");
+	cr_expect_eq(calls_plan.cost_ns, 300 + 300 + 40);
+}

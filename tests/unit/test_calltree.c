@@ -245,3 +245,21 @@ Test(calltree, open_calls_go_on_in_another_tree)
 	tree = from;
 	free(to);
 }
+
+Test(calltree, time_is_taken_back_from_the_call_on_top_alone)
+{
+	uint32_t outer = enter(1, 50), inner = enter(2, 30);
+
+	calltree_pass(tree, now += 20, 0);
+	calltree_take_back(tree, 5);
+	cr_expect_eq(tree->nodes[inner].self_ticks, 15);
+	cr_expect_eq(tree->clock, 95);
+	calltree_take_back(tree, 1000);
+	cr_expect_eq(tree->nodes[inner].self_ticks, 0);
+	cr_expect_eq(tree->clock, 80, "the inner call took no time at all");
+	cr_expect_eq(tree->nodes[outer].self_ticks, 30);
+	leave(0);
+	leave(0);
+	calltree_take_back(tree, 1000);
+	cr_expect_eq(tree->nodes[CALLTREE_ROOT].self_ticks, 0);
+}
