@@ -122,8 +122,6 @@ static errmsg calls_start(void)
 	if (mode != CALLS_PERIOD && !trees_begin())
 		return "no memory";
 	calls_events_calibrate(main);
-	if (mode == CALLS_WINDOWS)
-		calls_switch_calibrate(main);
 	ticks_measure();
 	if (calls.has_sites && kinds & 2 && mode != CALLS_PERIOD)
 		site_mix_start(calls.mode == CALLS_ALWAYS);

@@ -235,8 +235,9 @@ double calls_events_slowness(struct calls_interpreter *here);
 
 /* ---- calls_switch.c ---- */
 
-/* Measure what it takes CPython to instrument code, here. No event is on, nor is a window. setup */
-void calls_switch_calibrate(struct calls_interpreter *here);
+/* Measure what it takes CPython to instrument code, here, with the functions `small` and `large`. No event is on, nor
+   is a window. setup */
+void calls_switch_calibrate(struct calls_interpreter *here, struct py_object *globals);
 /* From how long it takes with code of so many units. any */
 struct calls_walk calls_walk_fit(uint64_t small_ticks, uint64_t small_units, uint64_t large_ticks,
 				 uint64_t large_units);

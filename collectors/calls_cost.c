@@ -48,6 +48,8 @@ void calls_events_calibrate(struct calls_interpreter *here)
 	monitoring_set(&here->tool, 0);
 	calls_shut(here);
 	atomic_store(&here->state, CALLS_NONE);
+	if (globals && calls.mode == CALLS_WINDOWS)
+		calls_switch_calibrate(here, globals);
 	calls.calibrating = NULL;
 	if (own->tree) {
 		calls_tree_give(own->tree);
@@ -96,7 +98,15 @@ static struct py_object *calibration_globals(void)
 				   "def steps(times):\n for i in times:\n  yield i\n"
 				   "def generator(times):\n for i in range(6):\n"
 				   "  for j in steps(times): pass\n"
-				   "times = range(4)\n";
+				   "times = range(4)\n"
+				   /* Nearly nothing; and much that is not executed. */
+				   "def small(n): pass\n"
+				   "def large(n):\n if n is n: return\n"
+				   " n = n.n(n) + n; n = n.n(n) + n; n = n.n(n) + n\n"
+				   " n = n.n(n) + n; n = n.n(n) + n; n = n.n(n) + n\n"
+				   " n = n.n(n) + n; n = n.n(n) + n; n = n.n(n) + n\n"
+				   " n = n.n(n) + n; n = n.n(n) + n; n = n.n(n) + n\n"
+				   "small_code = small.__code__\nlarge_code = large.__code__\n";
 	struct py_object *file = py.PyUnicode_FromString("<monprof>");
 	struct py_object *globals = py.PyDict_New();
 	struct py_object *code =

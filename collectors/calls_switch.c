@@ -22,7 +22,6 @@
 #define MAKING_NS 4000 /* a node that takes longer waits for a processor */
 #define UNITS_MOST 1000000
 
-static struct py_object *calibration_globals(void);
 static uint64_t first_ticks(struct calls_interpreter *here, struct py_object *function);
 static uint64_t run_ticks(struct py_object *function);
 _Static_assert(1 << MET_BITS == CALLS_MET, "the hash has a place for each");
@@ -32,54 +31,16 @@ static uint64_t units_of(uintptr_t code);
 
 /* ---- at the start ---- */
 
-void calls_switch_calibrate(struct calls_interpreter *here)
+void calls_switch_calibrate(struct calls_interpreter *here, struct py_object *globals)
 {
-	struct py_object *raised = py.PyErr_GetRaisedException();
-	struct py_object *globals = calibration_globals();
-	struct py_object *small = globals ? py.PyDict_GetItemString(globals, "small") : NULL;
-	struct py_object *large = globals ? py.PyDict_GetItemString(globals, "large") : NULL;
+	struct py_object *small = py.PyDict_GetItemString(globals, "small");
+	struct py_object *large = py.PyDict_GetItemString(globals, "large");
+	uintptr_t small_code = (uintptr_t)py.PyDict_GetItemString(globals, "small_code");
+	uintptr_t large_code = (uintptr_t)py.PyDict_GetItemString(globals, "large_code");
 
-	if (small && large) {
-		uintptr_t small_code = (uintptr_t)py.PyDict_GetItemString(globals, "a");
-		uintptr_t large_code = (uintptr_t)py.PyDict_GetItemString(globals, "b");
-
-		if (small_code && large_code)
-			calls.walk = calls_walk_fit(first_ticks(here, small), units_of(small_code),
-						    first_ticks(here, large), units_of(large_code));
-	}
-	if (globals) {
-		py.PyDict_Clear(globals);
-		py.Py_DecRef(globals);
-	}
-	py.PyErr_Clear();
-	py.PyErr_SetRaisedException(raised);
-}
-
-static struct py_object *calibration_globals(void)
-{
-	/* Nearly nothing; and much that is not executed. */
-	static const char text[] = "def small(n): pass\n"
-				   "def large(n):\n if n is n: return\n"
-				   " n = n.n(n) + n; n = n.n(n) + n; n = n.n(n) + n\n"
-				   " n = n.n(n) + n; n = n.n(n) + n; n = n.n(n) + n\n"
-				   " n = n.n(n) + n; n = n.n(n) + n; n = n.n(n) + n\n"
-				   " n = n.n(n) + n; n = n.n(n) + n; n = n.n(n) + n\n"
-				   " n = n.n(n) + n; n = n.n(n) + n; n = n.n(n) + n\n"
-				   "a = small.__code__\nb = large.__code__\n";
-	struct py_object *file = py.PyUnicode_FromString("<monprof>");
-	struct py_object *globals = py.PyDict_New();
-	struct py_object *code =
-		file ? py.Py_CompileStringObject(text, file, PYAPI_FILE_INPUT, NULL, -1) : NULL;
-	struct py_object *result = code && globals ? py.PyEval_EvalCode(code, globals, globals) :
-						     NULL;
-
-	if (file)
-		py.Py_DecRef(file);
-	if (code)
-		py.Py_DecRef(code);
-	if (result)
-		py.Py_DecRef(result);
-	return globals;
+	if (small && large && small_code && large_code)
+		calls.walk = calls_walk_fit(first_ticks(here, small), units_of(small_code),
+					    first_ticks(here, large), units_of(large_code));
 }
 
 /* How much longer it takes right after the switch than when it is called again, each the least of some rounds.
