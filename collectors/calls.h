@@ -45,11 +45,11 @@ struct calls_interpreter {
 	_Atomic bool is_lost; /* the tool id went */
 
 	/* the drainer's, until it asks; observed always, the interpreter's own from its first event on */
+	_Atomic uint32_t window; /* calls_window_number; trees of another one are done with */
 	_Atomic uint64_t begun_ns;
+	_Atomic uint64_t begun_ticks; /* 0: not yet */
 	uint64_t planned_ticks;
 	double slowness_taken; /* of the machine, in these costs */
-	_Atomic uint32_t window; /* calls_window_number; trees of another one are done with */
-	_Atomic uint64_t begun_ticks; /* 0: not yet */
 
 	/* the window; these words belong to whom its state says, state is their release */
 	uint64_t closed_ticks, closed_cpu_ns; /* when it was noticed that it is over */
@@ -62,12 +62,10 @@ struct calls_interpreter {
 	double slowness; /* of the machine, at its end */
 	struct calltree *closer; /* whose thread ran nothing from the end to closed_ticks */
 	uint64_t carried_ticks; /* what events cost in windows that it was in before, as this part goes on */
-	bool is_cut;
 	uint64_t making_ticks; /* what our own first meetings took since the switch ... */
 	uint64_t walked_ticks; /* ... and CPython's */
-	uint32_t switches;
 	uint64_t met[CALLS_MET]; /* code objects, with the switch */
-	_Atomic uint32_t state; /* enum calls_window */
+	bool is_cut;
 
 	/* what each event looks at, in one cache line */
 	_Alignas(PROF_CACHE_LINE) _Atomic uint64_t
@@ -75,6 +73,8 @@ struct calls_interpreter {
 	uint64_t events_left; /* until it is cut short */
 	uint64_t cost_ticks[CALLTREE_EVENTS]; /* of one event; as planned */
 	_Atomic uint32_t open; /* `window` while events count, as calls_open says; else CALLS_SHUT */
+	_Atomic uint32_t state; /* enum calls_window; the window's */
+	uint32_t switches; /* so far; the window's */
 };
 
 struct calls {
