@@ -104,6 +104,8 @@ static errmsg calls_start(void)
 
 	if (mode == CALLS_OFF)
 		return NULL;
+	for (unsigned i = 0; i < CALLS_INTERPRETERS; i++)
+		calls_shut(&calls.interpreters[i]);
 	calls_plan.wanted_ppm = mode == CALLS_WINDOWS ? option_number(OPTION_CALLS_RATE) : PPM;
 	calls_plan.window_ns = option_number(OPTION_CALLS_WINDOW);
 	ticks_start();

@@ -26,7 +26,7 @@ enum calls_tree_state { CALLS_TREE_NONE, CALLS_TREE_FREE, CALLS_TREE_USED, CALLS
 #define CALLS_MAIN RECORD_FIRST /* the others come and go */
 #define CALLS_PASS_NS \
 	UINT64_C(5000000) /* observed always, where trees are full: until they are written */
-#define CALLS_SHUT 1 /* no window's number */
+#define CALLS_SHUT 1 /* no window's number, and not what a thread has that knows none, which is 0 */
 #define CALLS_MET 1024
 
 /* What it takes CPython to instrument a code object, or to undo that. */

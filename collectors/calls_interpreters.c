@@ -251,10 +251,12 @@ void calls_window_end(struct calls_interpreter *here, uint64_t now_ticks)
 
 void calls_open(struct calls_interpreter *here)
 {
-	/* The short way reads that counter, and frames without a call. */
-	if (!ticks_clock.has_counter || !frames_current.distance)
+	uint32_t window = atomic_load(&here->window);
+
+	/* The short way reads that counter, and frames without a call. Numbers begin anew after a long time. */
+	if (!ticks_clock.has_counter || !frames_current.distance || window <= CALLS_SHUT)
 		return;
-	atomic_store(&here->open, atomic_load(&here->window));
+	atomic_store(&here->open, window);
 	/* Pairs with calls_stop, which says so and then shuts them. */
 	if (atomic_load(&calls.is_stopped))
 		calls_shut(here);

@@ -175,7 +175,7 @@ struct calltree *calls_tree_observed(struct calls_interpreter *here, uint64_t no
 		atomic_fetch_add_explicit(&calls.missed, 1, memory_order_relaxed);
 		return NULL;
 	}
-	own->window = open;
+	own->window = open > CALLS_SHUT ? open : 0;
 	tree->events[of]++;
 	/* The window is of the program's time, which stands still meanwhile. */
 	atomic_store_explicit(&here->end_ticks, end_ticks + here->cost_ticks[of],
