@@ -1,5 +1,5 @@
 /*
- * export.c - monprof export FILE... [-f FORMAT[,FORMAT]] [-o OUT] [--lines]
+ * export.c - monprof export FILE... [-f FORMAT[,FORMAT]] [-o OUT] [--lines] [FILTER...]
  *
  *   without -o   each recording by itself, beside it: dir/monprof.1234.monprof -> dir/monprof.1234.cpu...
  *   with -o      all recordings summed: to OUT itself if that makes one file, else with OUT as the base
@@ -8,22 +8,25 @@
  */
 #include "args.h"
 #include "cli.h"
+#include "filter.h"
 #include "output.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum export_flag { EXPORT_FORMAT, EXPORT_OUT, EXPORT_LINES };
+enum export_flag { EXPORT_FORMAT, EXPORT_OUT, EXPORT_LINES, EXPORT_FILTER };
 
 struct export
 {
 	uint64_t formats; /* bits by row of exporters.def */
 	const char *out; /* NULL: beside each recording */
+	struct filter filter;
 };
 
 static int parse(struct export *export, struct args *args);
 static int parse_formats(struct export *export, const char *text);
+static int export_all(const struct export *export, const struct args *args);
 static int export_files(const struct export *export, char **files, size_t count);
 static int write_profile(const struct export *export, const struct profile *profile, char *file);
 static const struct exporter *only_format(const struct export *export);
@@ -38,6 +41,7 @@ int cli_export(int argc, char **argv)
 		[EXPORT_FORMAT] = { "format", 'f', true },
 		[EXPORT_OUT] = { "output", 'o', true },
 		[EXPORT_LINES] = { "lines", 'l', false },
+		FILTER_ROWS(EXPORT_FILTER),
 	};
 	struct export export = { .formats = 1 };
 	struct args args;
@@ -45,15 +49,9 @@ int cli_export(int argc, char **argv)
 
 	args_begin(&args, argc, argv, flags, PROF_COUNT(flags));
 	status = parse(&export, &args);
-	if (status != CLI_GOOD)
-		return status;
-	options_load();
-	if (export.out) {
-		status = export_files(&export, args.operands, args.operand_count);
-	} else {
-		for (size_t i = 0; i < args.operand_count; i++)
-			status |= export_files(&export, args.operands + i, 1);
-	}
+	if (status == CLI_GOOD)
+		status = export_all(&export, &args);
+	filter_release(&export.filter);
 	return status ? status : cli_finish();
 }
 
@@ -68,8 +66,10 @@ static int parse(struct export *export, struct args *args)
 			status = parse_formats(export, args->value);
 		else if (flag == EXPORT_OUT)
 			export->out = args->value;
-		else
+		else if (flag == EXPORT_LINES)
 			setenv("MONPROF_LINES", "yes", 1);
+		else
+			status = filter_take(&export->filter, flag - EXPORT_FILTER, args->value);
 	}
 	if (status == CLI_GOOD && args->operand_count == 0)
 		status = cli_usage("export: which recording? FILE is missing");
@@ -78,7 +78,7 @@ static int parse(struct export *export, struct args *args)
 	if (status == CLI_GOOD && export->out && strcmp(export->out, "-") == 0 &&
 	    !only_format(export))
 		status = cli_usage("-o -: standard output takes one format");
-	return status;
+	return status == CLI_GOOD ? filter_finish(&export->filter) : status;
 }
 
 static int parse_formats(struct export *export, const char *text)
@@ -94,6 +94,18 @@ static int parse_formats(struct export *export, const char *text)
 	return CLI_GOOD;
 }
 
+static int export_all(const struct export *export, const struct args *args)
+{
+	int status = CLI_GOOD;
+
+	options_load();
+	if (export->out)
+		return export_files(export, args->operands, args->operand_count);
+	for (size_t i = 0; i < args->operand_count; i++)
+		status |= export_files(export, args->operands + i, 1);
+	return status;
+}
+
 /* Sum the recordings and write them. */
 static int export_files(const struct export *export, char **files, size_t count)
 {
@@ -106,7 +118,7 @@ static int export_files(const struct export *export, char **files, size_t count)
 	for (size_t i = 0; !error && i < count; i++) {
 		bool was_cut = profile->cut;
 
-		error = profile_add_file(profile, files[i]);
+		error = filter_add_file(&export->filter, profile, files[i]);
 		if (error)
 			cli_fail(files[i], error);
 		else if (profile->cut && !was_cut)
@@ -130,7 +142,7 @@ static int write_profile(const struct export *export, const struct profile *prof
 	unsigned failed;
 
 	if (measurement == 0)
-		return cli_fail(file, "there is no sample in it");
+		return cli_fail(file, filter_nothing(&export->filter));
 	if (export->out && only_format(export) && output_measurement(profile, measurement) == 0) {
 		errmsg error =
 			output_write_file(profile, only_format(export), measurement, export->out);

@@ -30,7 +30,8 @@ enum report_flag {
 	REPORT_AS_CALLS,
 	REPORT_CALLERS,
 	REPORT_CALLEES,
-	REPORT_AS
+	REPORT_AS,
+	REPORT_FILTER
 };
 
 static int parse(struct report_wish *wish, struct args *args);
@@ -39,6 +40,7 @@ static int parse_number(const char *flag, const char *text, size_t *number);
 static int parse_word(const char *flag, const char *text, const char *words);
 static int take_name(struct report_wish *wish, enum summary_side side, const char *name);
 static int check(const struct report_wish *wish, const struct args *args);
+static int report_files(const struct report_wish *wish);
 static int report(const struct report_wish *wish, const struct report_input *input);
 static struct report_part *make_parts(const struct report_wish *wish, const struct profile *profile,
 				      size_t *count);
@@ -69,26 +71,19 @@ int cli_report(int argc, char **argv)
 		[REPORT_CALLERS] = { "callers", '\0', true },
 		[REPORT_CALLEES] = { "callees", '\0', true },
 		[REPORT_AS] = { "format", 'f', true },
+		FILTER_ROWS(REPORT_FILTER),
 	};
 	struct report_wish wish = { .rows = 0 };
-	struct report_input input = { 0 };
 	struct args args;
-	const char *file;
-	errmsg error;
 	int status;
 
 	args_begin(&args, argc, argv, flags, PROF_COUNT(flags));
 	status = parse(&wish, &args);
-	if (status != CLI_GOOD)
-		return status;
 	wish.files = args.operands;
 	wish.file_count = args.operand_count;
-	if (wish.file_count > 1 && !report_is_recording(wish.files[0]))
-		return cli_usage("report: '%s' is not a recording, and only those are summed",
-				 wish.files[0]);
-	error = report_open(&input, wish.files, wish.file_count, &file);
-	status = error ? cli_fail(file, error) : report(&wish, &input);
-	report_release(&input);
+	if (status == CLI_GOOD)
+		status = report_files(&wish);
+	filter_release(&wish.filter);
 	return status;
 }
 
@@ -98,7 +93,9 @@ static int parse(struct report_wish *wish, struct args *args)
 
 	while (status == CLI_GOOD && (flag = args_next(args)) != ARGS_END)
 		status = flag == ARGS_WRONG ? CLI_USAGE : take_flag(wish, flag, args->value);
-	return status == CLI_GOOD ? check(wish, args) : status;
+	if (status == CLI_GOOD)
+		status = check(wish, args);
+	return status == CLI_GOOD ? filter_finish(&wish->filter) : status;
 }
 
 static int take_flag(struct report_wish *wish, int flag, const char *value)
@@ -127,9 +124,12 @@ static int take_flag(struct report_wish *wish, int flag, const char *value)
 		word = parse_word("--format", value, format_words);
 		wish->format = word < 0 ? REPORT_TEXT : (enum report_format)word;
 		return word < 0 ? CLI_USAGE : CLI_GOOD;
+	case REPORT_CALLERS:
+		return take_name(wish, SUMMARY_CALLERS, value);
+	case REPORT_CALLEES:
+		return take_name(wish, SUMMARY_CALLEES, value);
 	default:
-		return take_name(wish, flag == REPORT_CALLERS ? SUMMARY_CALLERS : SUMMARY_CALLEES,
-				 value);
+		return filter_take(&wish->filter, flag - REPORT_FILTER, value);
 	}
 }
 
@@ -187,6 +187,28 @@ static int check(const struct report_wish *wish, const struct args *args)
 	return CLI_GOOD;
 }
 
+static int report_files(const struct report_wish *wish)
+{
+	struct report_input input = { 0 };
+	const char *file;
+	errmsg error;
+	int status;
+
+	if (wish->file_count > 1 && !report_is_recording(wish->files[0]))
+		return cli_usage("report: '%s' is not a recording, and only those are summed",
+				 wish->files[0]);
+	error = report_open(&input, wish, &file);
+	if (error)
+		status = cli_fail(file, error);
+	else if (input.is_pprof && wish->filter.is_used)
+		status = cli_usage("report: '%s' is not a recording, and only those are filtered",
+				   file);
+	else
+		status = report(wish, &input);
+	report_release(&input);
+	return status;
+}
+
 static int report(const struct report_wish *wish, const struct report_input *input)
 {
 	size_t count = 0;
@@ -198,7 +220,7 @@ static int report(const struct report_wish *wish, const struct report_input *inp
 	else if (count == 0)
 		status = cli_fail(wish->files[0], wish->form == REPORT_CALLS ?
 							  "there are no calls in it" :
-							  "there is no sample in it");
+							  filter_nothing(&wish->filter));
 	else if (wish->name)
 		status = report_ask(parts, count, wish);
 	if (status == CLI_GOOD)

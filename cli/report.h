@@ -5,6 +5,7 @@
 #define REPORT_H
 
 #include "cli.h"
+#include "filter.h"
 #include "summary.h"
 #include "table.h"
 
@@ -22,6 +23,7 @@ struct report_wish {
 	const char *name; /* of the function whose callers or callees are asked for */
 	size_t rows; /* 0: not said */
 	unsigned depth; /* 0: all */
+	struct filter filter; /* of recordings */
 };
 
 /* Recordings, summed, or a pprof file. */
@@ -41,7 +43,7 @@ struct report_part {
 /* Is it a recording, by its first bytes? tool */
 bool report_is_recording(const char *path);
 /* NULL, or what is wrong with *file. Is to be released in any case. tool */
-errmsg report_open(struct report_input *input, char **files, size_t count, const char **file);
+errmsg report_open(struct report_input *input, const struct report_wish *wish, const char **file);
 void report_release(struct report_input *input);
 /* The sums of the parts being of all, ask each for the rows of this name, or whose name ends in it behind a dot.
    CLI_USAGE after a line on stderr, which names the nearest one, if no part has exactly one. tool */

@@ -17,18 +17,18 @@
 
 #define PIECE_BYTES ((size_t)1 << 20)
 
-static errmsg sum_recordings(struct report_input *input, char **files, size_t count,
+static errmsg sum_recordings(struct report_input *input, const struct report_wish *wish,
 			     const char **file);
 static errmsg read_pprof(struct report_input *input, const char *path);
 static errmsg read_file(const char *path, struct wire_buffer *bytes);
 
-errmsg report_open(struct report_input *input, char **files, size_t count, const char **file)
+errmsg report_open(struct report_input *input, const struct report_wish *wish, const char **file)
 {
-	*file = files[0];
-	if (report_is_recording(files[0]))
-		return sum_recordings(input, files, count, file);
+	*file = wish->files[0];
+	if (report_is_recording(*file))
+		return sum_recordings(input, wish, file);
 	input->is_pprof = true;
-	return read_pprof(input, files[0]);
+	return read_pprof(input, *file);
 }
 
 void report_release(struct report_input *input)
@@ -61,7 +61,7 @@ bool report_is_recording(const char *path)
 	return got == sizeof(magic) && memcmp(magic, RECORDING_MAGIC, sizeof(magic)) == 0;
 }
 
-static errmsg sum_recordings(struct report_input *input, char **files, size_t count,
+static errmsg sum_recordings(struct report_input *input, const struct report_wish *wish,
 			     const char **file)
 {
 	errmsg error = NULL;
@@ -69,9 +69,9 @@ static errmsg sum_recordings(struct report_input *input, char **files, size_t co
 	input->profile = profile_new();
 	if (!input->profile)
 		return "no memory";
-	for (size_t i = 0; i < count && !error; i++) {
-		*file = files[i];
-		error = profile_add_file(input->profile, files[i]);
+	for (size_t i = 0; i < wish->file_count && !error; i++) {
+		*file = wish->files[i];
+		error = filter_add_file(&wish->filter, input->profile, *file);
 	}
 	return error ? error : profile_finish(input->profile);
 }

@@ -72,8 +72,14 @@ void profile_keep_points(struct profile *profile)
 
 errmsg profile_add_file(struct profile *profile, const char *path)
 {
+	return profile_add_through(profile, path, &profile_take_hooks, profile->maker);
+}
+
+errmsg profile_add_through(struct profile *profile, const char *path,
+			   const struct recording_hooks *hooks, void *self)
+{
 	bool is_cut = false;
-	errmsg error = recording_read_file(path, &profile_take_hooks, profile->maker, &is_cut);
+	errmsg error = recording_read_file(path, hooks, self, &is_cut);
 
 	return added(profile, error, is_cut);
 }

@@ -73,6 +73,10 @@ extern const struct recording_hooks profile_take_hooks;
 /* A recording has been read: what its ids meant means nothing to the next one. drainer, tool */
 void profile_take_end(struct profile_maker *maker);
 
+/* profile_add_file through hooks that stand before the maker's. drainer, tool */
+errmsg profile_add_through(struct profile *profile, const char *path,
+			   const struct recording_hooks *hooks, void *self);
+
 /* Makes room for one more item; false: no memory. */
 #define GROW(array, capacity, count)                                                            \
 	__extension__({                                                                         \

@@ -277,3 +277,47 @@ Test(command, runs)
 		     "spin", 300);
 	run_free(run);
 }
+
+/* What of the recording passes, ns. */
+static uint64_t part_total(struct run *run, const char *filter)
+{
+	static unsigned number;
+	const char *out = run_text(run, "%s/part%u.pb.gz", run->dir, number++);
+	struct stacks *stacks;
+	uint64_t total;
+
+	run_monprof(run, 0, "export", run_file(run, ".monprof"), "-o", out, filter, NULL);
+	stacks = stacks_read(run, out);
+	total = stacks_total(stacks);
+	stacks_free(stacks);
+	return total;
+}
+
+/* What of a real run passes a filter, and with the rest of it all. */
+Test(command, exports_a_part)
+{
+	struct run *run = run_new();
+	struct stacks *whole;
+	uint64_t first, rest, worker;
+
+	run_set(run, "MONPROF_COLLECT", "cpu");
+	run_set(run, "MONPROF_KEEP", "yes");
+	run_go(run, python_path(), run_program("threads.py"), "busy", NULL);
+	run_check_exit(run, 0);
+	whole = stacks_read(run, common_profile(run, run->pid));
+	first = part_total(run, "--to=400ms");
+	rest = part_total(run, "--from=400ms");
+	RUN_CHECK(run, first > 0 && rest > 0 && first + rest == stacks_total(whole),
+		  "%llu and %llu ns of %llu", (unsigned long long)first, (unsigned long long)rest,
+		  (unsigned long long)stacks_total(whole));
+	worker = part_total(run, "--thread=worker-3");
+	RUN_CHECK(run, worker > 0 && worker == stacks_of_thread(whole, "worker-3"),
+		  "%llu ns, the thread has %llu", (unsigned long long)worker,
+		  (unsigned long long)stacks_of_thread(whole, "worker-3"));
+	RUN_CHECK(run, worker == part_total(run, "--label=thread_name=worker-3"), "by its label");
+	RUN_CHECK(run,
+		  part_total(run, run_text(run, "--label=pid=%d", run->pid)) == stacks_total(whole),
+		  "by its process");
+	stacks_free(whole);
+	run_free(run);
+}

@@ -1,0 +1,60 @@
+/*
+ * filter.h - which part of recordings is wanted: the flags that `export` and `report` share.
+ *
+ * Of several values of one flag any will do; of several flags all have to agree.
+ */
+#ifndef FILTER_H
+#define FILTER_H
+
+#include "args.h"
+#include "prof.h"
+#include "profile_filter.h"
+#include "wire.h"
+
+enum filter_flag { FILTER_FROM, FILTER_TO, FILTER_THREAD, FILTER_LABEL, FILTER_FLAGS };
+
+/* Rows of a command's flags, from `first` on. */
+#define FILTER_ROWS(first)                                     \
+	[(first) + FILTER_FROM] = { "from", '\0', true },      \
+	[(first) + FILTER_TO] = { "to", '\0', true },          \
+	[(first) + FILTER_THREAD] = { "thread", '\0', true },  \
+	[(first) + FILTER_LABEL] = { "label", '\0', true }
+
+enum filter_kind {
+	FILTER_NAME_OR_ID, /* of a thread */
+	FILTER_PID,
+	FILTER_THREAD_NAME,
+	FILTER_THREAD_ID,
+	FILTER_KINDS
+};
+
+struct filter_word {
+	enum filter_kind kind;
+	const char *text;
+	uint64_t number;
+	bool is_number;
+};
+
+/* All zero is none. */
+struct filter {
+	bool is_used;
+	uint64_t from_ns, to_ns; /* to_ns 0: the end */
+	struct filter_word *words;
+	size_t word_count, word_capacity;
+	bool has[FILTER_KINDS];
+	struct wire_buffer note; /* the flags as they were given */
+	struct profile_filter rows; /* made of all that */
+};
+
+/* A flag with its value: CLI_GOOD, or CLI_USAGE after its line. tool */
+int filter_take(struct filter *filter, enum filter_flag flag, const char *value);
+/* All flags are there: CLI_GOOD, or another status after its line. tool */
+int filter_finish(struct filter *filter);
+void filter_release(struct filter *filter);
+/* profile_add_file, or profile_add_filtered if there is a filter. tool */
+errmsg filter_add_file(const struct filter *filter, struct profile *profile, const char *path);
+
+/* Why there is no sample. tool */
+const char *filter_nothing(const struct filter *filter);
+
+#endif

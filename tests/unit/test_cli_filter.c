@@ -1,0 +1,168 @@
+/*
+ * test_cli_filter.c - parts of recordings: what passes a filter and what does not are the whole, in every format
+ * that can be summed.
+ */
+#include "command.h"
+
+#include <errno.h>
+
+#define SAMPLES 500
+#define PERIOD_NS ((uint64_t)10000000)
+
+static uint64_t record(const char *name, uint64_t session, int pid)
+{
+	struct recording_head head = make_head(in_scratch(name));
+	struct recording *recording;
+	struct filled filled;
+
+	head.session = session;
+	head.pid = pid;
+	recording = recording_new(&head);
+	filled = fill(recording, session, SAMPLES);
+	flush_good(recording, START_NS + 1000000000u);
+	/* After the samples: a name may become known late. */
+	put_threads(recording);
+	recording_put_thread(recording, &(struct recording_thread){ 2, 4002, "worker 2" });
+	recording_put_note(recording, "period.cpu", "10000000");
+	flush_good(recording, START_NS + SAMPLES * PERIOD_NS);
+	recording_free(recording);
+	return filled.value;
+}
+
+static uint64_t sum_of(const char *filter)
+{
+	char arguments[512];
+	uint64_t sum = 0;
+	struct run got;
+
+	snprintf(arguments, sizeof(arguments), "export -f collapsed -o - a.monprof %s", filter);
+	got = run(arguments);
+	if (got.status == 1 && strstr(got.error, "no sample of it passes the filter"))
+		return 0;
+	cr_assert_eq(got.status, 0, "%s: %s", filter, got.error);
+	for (char *end; (end = strchr(got.out, '\n')) != NULL; got.out = end + 1)
+		sum += strtoull(memrchr(got.out, ' ', (size_t)(end - got.out)), NULL, 10);
+	return sum;
+}
+
+/* A part of it, and with the other part all of it. */
+static void check_parts(uint64_t whole, const char *part, const char *rest)
+{
+	uint64_t sum = sum_of(part);
+
+	cr_assert_gt(sum, 0, "%s", part);
+	cr_assert_lt(sum, whole, "%s", part);
+	cr_assert_eq(sum + sum_of(rest), whole, "%s, %s", part, rest);
+}
+
+Test(cli_filter, a_time_parts_a_recording, .fini = remove_scratch)
+{
+	uint64_t whole = record("a.monprof", 1, 4242);
+
+	check_parts(whole, "--to 1500ms", "--from=1.5s");
+	check_parts(whole, "--to 2000000us", "--from 2s");
+	cr_assert_eq(sum_of("--to 1s") + sum_of("--from 1s --to 2s") + sum_of("--from 2s"), whole);
+	cr_assert_eq(sum_of("--from 0s --to 1h"), whole);
+	cr_assert_eq(sum_of("--from 2m"), 0);
+}
+
+/* The first nanosecond is in, the last is not. */
+Test(cli_filter, an_end_of_a_time_belongs_to_what_follows, .fini = remove_scratch)
+{
+	struct recording_head head = make_head(in_scratch("a.monprof"));
+	struct recording *recording = recording_new(&head);
+
+	for (unsigned i = 0; i < 3; i++)
+		recording_put_sample(recording, &(struct recording_sample){
+							.thread = 1,
+							.node = put_stack(recording, 1, 2),
+							.time_ns = START_NS + i,
+							.value = (uint64_t)1 << i,
+						});
+	flush_good(recording, START_NS + 3);
+	recording_free(recording);
+	cr_assert_eq(sum_of("--from 1ns"), 6);
+	cr_assert_eq(sum_of("--to 1ns"), 1);
+	cr_assert_eq(sum_of("--from 1ns --to 2ns"), 2);
+}
+
+Test(cli_filter, a_part_lasts_as_long_as_it_does, .fini = remove_scratch)
+{
+	struct run got;
+
+	record("a.monprof", 1, 4242);
+	got = run("report a.monprof --from 1s --to 2500ms");
+	cr_assert_eq(got.status, 0, "%s", got.error);
+	cr_assert_not_null(strstr(got.out, ", over 1.50 s\n"), "%s", got.out);
+	cr_assert_not_null(strstr(got.out, "filter=--from=1s --to=2500ms; notes, losses"), "%s",
+			   got.out);
+	got = run("report a.monprof --from 4s --to 1h");
+	cr_assert_not_null(strstr(got.out, ", over 1.00 s\n"), "%s", got.out);
+}
+
+Test(cli_filter, threads_part_a_recording, .fini = remove_scratch)
+{
+	uint64_t whole = record("a.monprof", 1, 4242);
+
+	check_parts(whole, "--thread MainThread",
+		    "--thread 'worker 2' --thread 4003 --thread=4004 --thread 4005");
+	cr_assert_eq(sum_of("--thread MainThread"), sum_of("--thread 4001"));
+	cr_assert_eq(sum_of("--thread MainThread"), sum_of("--label thread_name=MainThread"));
+	cr_assert_eq(sum_of("--thread 4002"), sum_of("--label thread_id=4002"));
+	cr_assert_eq(sum_of("--thread 4002 --label thread_id=4003"), 0);
+	cr_assert_eq(sum_of("--thread worker"), 0, "the whole name counts");
+	cr_assert_eq(sum_of("--thread 1"), 0);
+	cr_assert_eq(sum_of("--label pid=4242"), whole);
+	cr_assert_eq(sum_of("--label pid=1"), 0);
+	cr_assert_eq(sum_of("--thread 4001 --to 2s") + sum_of("--thread 4001 --from 2s"),
+		     sum_of("--thread 4001"));
+}
+
+Test(cli_filter, processes_part_several_recordings, .fini = remove_scratch)
+{
+	uint64_t a = record("a.monprof", 1, 11), b = record("b.monprof", 2, 22);
+
+	cr_assert_eq(sum_of("b.monprof"), a + b);
+	cr_assert_eq(sum_of("b.monprof --label pid=11"), a);
+	cr_assert_eq(sum_of("--label=pid=22 b.monprof"), b);
+	cr_assert_eq(sum_of("--label pid=11 --label pid=22 b.monprof"), a + b);
+	check_parts(a + b, "b.monprof --to 1s", "b.monprof --from 1s");
+	check_parts(a + b, "b.monprof --thread MainThread",
+		    "b.monprof --thread 'worker 2' --thread 4003 --thread 4004 --thread 4005");
+	cr_assert_null(strstr(run("report a.monprof b.monprof --label pid=22").out, "pid 11"));
+}
+
+/* Formats with times read points; whoever reads them finds the same sums. */
+Test(cli_filter, timelines_have_the_part_alone, .fini = remove_scratch)
+{
+	struct run got;
+
+	record("a.monprof", 1, 4242);
+	got = run("export a.monprof -f speedscope -o - --thread MainThread");
+	cr_assert_eq(got.status, 0, "%s", got.error);
+	cr_assert_not_null(strstr(got.out, "MainThread"));
+	cr_assert_null(strstr(got.out, "worker 2 (tid"));
+	got = run("export a.monprof -o - --thread MainThread -f collapsed,json");
+	cr_assert_eq(got.status, 2);
+}
+
+Test(cli_filter, names_what_is_wrong, .fini = remove_scratch)
+{
+	record("a.monprof", 1, 4242);
+	check_usage("export a.monprof --from 5", "--from 5: not a time");
+	check_usage("export a.monprof --from 5parsecs", "--from 5parsecs");
+	check_usage("export a.monprof --to=", "--to");
+	check_usage("export a.monprof --to 0s", "--to 0s");
+	check_usage("export a.monprof --from 2s --to 1s", "--from to --to");
+	check_usage("export a.monprof --from 2s --to 2s", "--from to --to");
+	check_usage("export a.monprof --from", "'--from'");
+	check_usage("export a.monprof --label pid", "--label pid");
+	check_usage("export a.monprof --label pid=x", "pid=x");
+	check_usage("export a.monprof --label thread_id=1.5", "thread_id=1.5");
+	check_usage("export a.monprof --label colour=red", "colour=red");
+	check_failure("export a.monprof --thread nobody", "a.monprof", "passes the filter");
+	check_failure("export missing.monprof --thread x", "missing.monprof", strerror(ENOENT));
+	check_failure("export a.monprof a.monprof -o x --thread 4001", "a.monprof", "twice");
+	cr_assert_eq(run("export a.monprof -o p.pb.gz").status, 0);
+	check_usage("report p.pb.gz --thread MainThread", "p.pb.gz");
+}
