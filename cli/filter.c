@@ -13,17 +13,17 @@
 static int take_time(const char *flag, const char *text, uint64_t *time_ns);
 static int take_label(struct filter *filter, const char *text);
 static int take_word(struct filter *filter, enum filter_kind kind, const char *text);
+static int take_pattern(struct filter *filter, enum filter_flag flag, const char *text);
 static void put_note(struct filter *filter, const char *flag, const char *value);
 static bool keeps_process(void *self, uint64_t pid);
 static bool keeps_thread(void *self, uint64_t tid, const char *name);
 static bool keeps(const struct filter *filter, enum filter_kind kind, uint64_t number,
 		  const char *name);
+static unsigned marks_function(void *self, const char *name);
 
 static const char *const flag_names[] = {
-	[FILTER_FROM] = "--from",
-	[FILTER_TO] = "--to",
-	[FILTER_THREAD] = "--thread",
-	[FILTER_LABEL] = "--label",
+	[FILTER_FROM] = "--from",   [FILTER_TO] = "--to",	[FILTER_THREAD] = "--thread",
+	[FILTER_LABEL] = "--label", [FILTER_FOCUS] = "--focus", [FILTER_IGNORE] = "--ignore",
 };
 static const char note_end[] = "; notes, losses and scales are of the whole run";
 
@@ -40,8 +40,10 @@ int filter_take(struct filter *filter, enum filter_flag flag, const char *value)
 		return take_time(name, value, &filter->to_ns);
 	case FILTER_THREAD:
 		return take_word(filter, FILTER_NAME_OR_ID, value);
-	default:
+	case FILTER_LABEL:
 		return take_label(filter, value);
+	default:
+		return take_pattern(filter, flag, value);
 	}
 }
 
@@ -64,11 +66,21 @@ int filter_finish(struct filter *filter)
 	if (filter->has[FILTER_NAME_OR_ID] || filter->has[FILTER_THREAD_NAME] ||
 	    filter->has[FILTER_THREAD_ID])
 		filter->rows.thread = keeps_thread;
+	filter->rows.is_focused = filter->is_focused;
+	if (filter->patterns)
+		filter->rows.function = marks_function;
 	return CLI_GOOD;
 }
 
 void filter_release(struct filter *filter)
 {
+	struct filter_pattern *pattern = filter->patterns, *next;
+
+	for (; pattern; pattern = next) {
+		next = pattern->next;
+		regfree(&pattern->regex);
+		heap_free(pattern);
+	}
 	heap_free(filter->words);
 	wire_release(&filter->note);
 }
@@ -139,6 +151,27 @@ static int take_word(struct filter *filter, enum filter_kind kind, const char *t
 	return CLI_GOOD;
 }
 
+static int take_pattern(struct filter *filter, enum filter_flag flag, const char *text)
+{
+	struct filter_pattern *pattern = heap_zalloc(sizeof(*pattern));
+	char error[256];
+	int wrong;
+
+	if (!pattern)
+		return cli_fail(text, "no memory");
+	wrong = regcomp(&pattern->regex, text, REG_EXTENDED | REG_NOSUB);
+	if (wrong) {
+		regerror(wrong, &pattern->regex, error, sizeof(error));
+		heap_free(pattern);
+		return cli_usage("%s %s: %s", flag_names[flag], text, error);
+	}
+	filter->is_focused |= flag == FILTER_FOCUS;
+	pattern->mark = flag == FILTER_FOCUS ? PROFILE_FOCUSED : PROFILE_IGNORED;
+	pattern->next = filter->patterns;
+	filter->patterns = pattern;
+	return CLI_GOOD;
+}
+
 static void put_note(struct filter *filter, const char *flag, const char *value)
 {
 	if (filter->note.size > 0)
@@ -176,4 +209,15 @@ static bool keeps(const struct filter *filter, enum filter_kind kind, uint64_t n
 			return true;
 	}
 	return !filter->has[kind];
+}
+
+static unsigned marks_function(void *self, const char *name)
+{
+	const struct filter *filter = self;
+	unsigned marks = 0;
+
+	for (const struct filter_pattern *at = filter->patterns; at; at = at->next)
+		if (!(marks & at->mark) && regexec(&at->regex, name, 0, NULL, 0) == 0)
+			marks |= at->mark;
+	return marks;
 }

@@ -11,14 +11,26 @@
 #include "profile_filter.h"
 #include "wire.h"
 
-enum filter_flag { FILTER_FROM, FILTER_TO, FILTER_THREAD, FILTER_LABEL, FILTER_FLAGS };
+#include <regex.h>
+
+enum filter_flag {
+	FILTER_FROM,
+	FILTER_TO,
+	FILTER_THREAD,
+	FILTER_LABEL,
+	FILTER_FOCUS,
+	FILTER_IGNORE,
+	FILTER_FLAGS
+};
 
 /* Rows of a command's flags, from `first` on. */
-#define FILTER_ROWS(first)                                     \
-	[(first) + FILTER_FROM] = { "from", '\0', true },      \
-	[(first) + FILTER_TO] = { "to", '\0', true },          \
-	[(first) + FILTER_THREAD] = { "thread", '\0', true },  \
-	[(first) + FILTER_LABEL] = { "label", '\0', true }
+#define FILTER_ROWS(first)                                    \
+	[(first) + FILTER_FROM] = { "from", '\0', true },     \
+	[(first) + FILTER_TO] = { "to", '\0', true },         \
+	[(first) + FILTER_THREAD] = { "thread", '\0', true }, \
+	[(first) + FILTER_LABEL] = { "label", '\0', true },   \
+	[(first) + FILTER_FOCUS] = { "focus", '\0', true },   \
+	[(first) + FILTER_IGNORE] = { "ignore", '\0', true }
 
 enum filter_kind {
 	FILTER_NAME_OR_ID, /* of a thread */
@@ -35,6 +47,13 @@ struct filter_word {
 	bool is_number;
 };
 
+/* Of functions' names (regex(7)). */
+struct filter_pattern {
+	struct filter_pattern *next;
+	enum profile_mark mark;
+	regex_t regex;
+};
+
 /* All zero is none. */
 struct filter {
 	bool is_used;
@@ -42,6 +61,8 @@ struct filter {
 	struct filter_word *words;
 	size_t word_count, word_capacity;
 	bool has[FILTER_KINDS];
+	struct filter_pattern *patterns;
+	bool is_focused;
 	struct wire_buffer note; /* the flags as they were given */
 	struct profile_filter rows; /* made of all that */
 };

@@ -2,7 +2,8 @@
  * profile_filter.c - the hooks that stand before those of the fold.
  *
  * A thread may get its name after its samples: where threads are asked for, all of the recording is read for them
- * first.
+ * first.  What the functions of a stack are marked with is known of each node of the profile: its parent's marks and
+ * its own function's.
  */
 #include "profile_filter.h"
 
@@ -18,6 +19,8 @@ struct filter_thread {
 	enum { THREAD_UNKNOWN, THREAD_KEPT, THREAD_LEFT_OUT } state;
 };
 
+#define MARKS_KNOWN 0x80
+
 /* One recording. */
 struct filter_reading {
 	const struct profile_filter *filter;
@@ -28,6 +31,9 @@ struct filter_reading {
 	struct filter_thread *threads; /* by its id there - 1 */
 	size_t thread_capacity;
 	struct intern names;
+	uint8_t *functions; /* marks by id - 1, MARKS_KNOWN among them, or 0 */
+	uint8_t *nodes; /* marks by id - 1 */
+	size_t function_count, function_capacity, node_count, node_capacity;
 };
 
 static void learn_thread(void *self, const struct recording_thread *thread);
@@ -45,6 +51,9 @@ static void pass_mapping(void *self, const struct recording_mapping *mapping);
 static void pass_sample(void *self, const struct recording_sample *sample);
 static bool is_kept(struct filter_reading *reading, const struct recording_sample *sample);
 static bool is_thread_kept(struct filter_reading *reading, uint32_t id);
+static bool is_stack_kept(struct filter_reading *reading, uint32_t node);
+static bool mark_next_node(struct filter_reading *reading);
+static uint8_t marks_of(struct filter_reading *reading, uint32_t function);
 static void pass_note(void *self, const char *key, const char *value);
 static void pass_loss(void *self, const char *reason, const char *help, uint64_t count);
 static void pass_flushed(void *self, uint64_t time_ns);
@@ -82,6 +91,8 @@ errmsg profile_add_filtered(struct profile *profile, const char *path,
 	pairs_release(&reading.ids);
 	intern_release(&reading.names);
 	heap_free(reading.threads);
+	heap_free(reading.functions);
+	heap_free(reading.nodes);
 	return error;
 }
 
@@ -219,7 +230,8 @@ static bool is_kept(struct filter_reading *reading, const struct recording_sampl
 	if (sample->thread == RECORDING_THREAD_PROCESS && sample->node == 0)
 		return true;
 	return since_start_ns >= reading->filter->from_ns &&
-	       since_start_ns < reading->filter->to_ns && is_thread_kept(reading, sample->thread);
+	       since_start_ns < reading->filter->to_ns && is_thread_kept(reading, sample->thread) &&
+	       is_stack_kept(reading, sample->node);
 }
 
 static bool is_thread_kept(struct filter_reading *reading, uint32_t id)
@@ -237,6 +249,62 @@ static bool is_thread_kept(struct filter_reading *reading, uint32_t id)
 					THREAD_LEFT_OUT;
 	}
 	return thread->state == THREAD_KEPT;
+}
+
+/* `node` is the recording's. */
+static bool is_stack_kept(struct filter_reading *reading, uint32_t node)
+{
+	const struct profile_filter *filter = reading->filter;
+	uint32_t id;
+
+	if (!filter->function || reading->maker->error)
+		return true;
+	if (node == 0)
+		return !filter->is_focused;
+	id = reading->maker->node_map.ids[node - 1];
+	while (reading->node_count < id)
+		if (!mark_next_node(reading))
+			return false;
+	return !(reading->nodes[id - 1] & PROFILE_IGNORED) &&
+	       (!filter->is_focused || reading->nodes[id - 1] & PROFILE_FOCUSED);
+}
+
+/* Parents come first. False: no memory. */
+static bool mark_next_node(struct filter_reading *reading)
+{
+	const struct profile *profile = reading->maker->profile;
+	const struct profile_node *node = &profile->nodes[reading->node_count];
+	uint8_t marks = marks_of(reading, profile->frames[node->frame - 1].function);
+
+	if (!GROW(reading->nodes, reading->node_capacity, reading->node_count))
+		reading->failed = true;
+	if (reading->failed)
+		return false;
+	if (node->parent != 0)
+		marks |= reading->nodes[node->parent - 1];
+	reading->nodes[reading->node_count++] = marks;
+	return true;
+}
+
+/* Names are matched once. */
+static uint8_t marks_of(struct filter_reading *reading, uint32_t function)
+{
+	const struct profile_filter *filter = reading->filter;
+	const struct profile *profile = reading->maker->profile;
+	const char *name = profile_string(profile, profile->functions[function - 1].full);
+
+	while (reading->function_count < function) {
+		if (!GROW(reading->functions, reading->function_capacity,
+			  reading->function_count)) {
+			reading->failed = true;
+			return 0;
+		}
+		reading->functions[reading->function_count++] = 0;
+	}
+	if (reading->functions[function - 1] == 0)
+		reading->functions[function - 1] =
+			(uint8_t)(filter->function(filter->self, name) | MARKS_KNOWN);
+	return reading->functions[function - 1];
 }
 
 static void pass_note(void *self, const char *key, const char *value)

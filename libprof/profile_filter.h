@@ -13,11 +13,17 @@
 
 #include "profile.h"
 
+/* What a function's name says about the stacks that it is in. */
+enum profile_mark { PROFILE_FOCUSED = 1, PROFILE_IGNORED = 2 };
+
 struct profile_filter {
 	uint64_t from_ns, to_ns; /* since a process's start: from the first on, before the second */
 	/* What is kept; NULL: all. Names are as they were recorded, "" for none. */
 	bool (*process)(void *self, uint64_t pid);
 	bool (*thread)(void *self, uint64_t tid, const char *name);
+	/* Marks of a function by its full name, "module.qualname"; a stack with an ignored one is left out. */
+	unsigned (*function)(void *self, const char *name);
+	bool is_focused; /* stacks without a focused one are left out, too */
 	void *self; /* theirs */
 	const char *note; /* what is kept, in words */
 };

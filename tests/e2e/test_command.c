@@ -318,6 +318,8 @@ Test(command, exports_a_part)
 	RUN_CHECK(run,
 		  part_total(run, run_text(run, "--label=pid=%d", run->pid)) == stacks_total(whole),
 		  "by its process");
+	RUN_CHECK(run, part_total(run, "--focus=^burn[.]spin$") == stacks_with(whole, "burn.spin"),
+		  "by a function");
 	stacks_free(whole);
 	run_free(run);
 }

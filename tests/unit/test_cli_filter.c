@@ -132,6 +132,38 @@ Test(cli_filter, processes_part_several_recordings, .fini = remove_scratch)
 	cr_assert_null(strstr(run("report a.monprof b.monprof --label pid=22").out, "pid 11"));
 }
 
+Test(cli_filter, functions_part_a_recording, .fini = remove_scratch)
+{
+	uint64_t whole = record("a.monprof", 1, 4242);
+	struct run got;
+
+	check_parts(whole, "--focus 'method1$'", "--ignore 'method1$'");
+	check_parts(whole, "--focus '^app[.]module[.]Class(1|2)'",
+		    "--ignore=^app[.]module[.]Class1 --ignore=^app[.]module[.]Class2");
+	cr_assert_eq(sum_of("--focus 'method1$' --focus 'method2$'"),
+		     sum_of("--focus 'method(1|2)$'"));
+	cr_assert_eq(sum_of("--focus method1 --ignore method1"), 0);
+	cr_assert_eq(sum_of("--focus method"), whole - sum_of("--ignore method"));
+	cr_assert_gt(sum_of("--ignore method"), 0, "there are samples without a stack");
+	cr_assert_eq(sum_of("--ignore nothing"), whole);
+	cr_assert_eq(sum_of("--focus METHOD"), 0, "case counts");
+	cr_assert_eq(sum_of("--focus srv"), 0, "files do not count");
+	cr_assert_eq(sum_of("--focus 'method1$' --to 1s") + sum_of("--focus 'method1$' --from 1s"),
+		     sum_of("--focus 'method1$'"));
+	got = run("export -f collapsed -o - a.monprof --focus 'method1$'");
+	for (char *end, *line = got.out; (end = strchr(line, '\n')) != NULL; line = end + 1) {
+		*end = '\0';
+		cr_assert(strstr(line, "method1 ") || strstr(line, "method1;"), "%s", line);
+	}
+}
+
+Test(cli_filter, functions_part_several_recordings, .fini = remove_scratch)
+{
+	uint64_t a = record("a.monprof", 1, 11), b = record("b.monprof", 2, 22);
+
+	check_parts(a + b, "b.monprof --focus 'method1$'", "b.monprof --ignore 'method1$'");
+}
+
 /* Formats with times read points; whoever reads them finds the same sums. */
 Test(cli_filter, timelines_have_the_part_alone, .fini = remove_scratch)
 {
@@ -160,6 +192,9 @@ Test(cli_filter, names_what_is_wrong, .fini = remove_scratch)
 	check_usage("export a.monprof --label pid=x", "pid=x");
 	check_usage("export a.monprof --label thread_id=1.5", "thread_id=1.5");
 	check_usage("export a.monprof --label colour=red", "colour=red");
+	check_usage("export a.monprof --focus '('", "--focus (: ");
+	check_usage("export a.monprof --ignore '[a'", "--ignore [a: ");
+	check_usage("report a.monprof --focus='a{2'", "--focus a{2: ");
 	check_failure("export a.monprof --thread nobody", "a.monprof", "passes the filter");
 	check_failure("export missing.monprof --thread x", "missing.monprof", strerror(ENOENT));
 	check_failure("export a.monprof a.monprof -o x --thread 4001", "a.monprof", "twice");

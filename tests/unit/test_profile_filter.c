@@ -44,6 +44,11 @@ static bool is_nobody(void *self, uint64_t pid)
 	return pid == 0;
 }
 
+static unsigned marks_f(void *self, const char *name)
+{
+	return strcmp(name, "m.f") == 0 ? *(unsigned *)self : 0;
+}
+
 static uint64_t value_of(const struct profile *profile)
 {
 	uint64_t value = 0;
@@ -131,6 +136,33 @@ Test(profile_filter, windows_are_those_of_the_whole, .fini = remove_scratch)
 	}
 	cr_assert(is_found);
 	profile_free(part);
+}
+
+/* m.f is in some stacks alone, above m.g in one and below builtins.len in another. */
+Test(profile_filter, stacks_with_a_function_and_those_without_are_all, .fini = remove_scratch)
+{
+	unsigned focused = PROFILE_FOCUSED, ignored = PROFILE_IGNORED;
+	struct profile_filter with = { .to_ns = UINT64_MAX,
+				       .function = marks_f,
+				       .is_focused = true,
+				       .self = &focused,
+				       .note = "" };
+	struct profile_filter without = {
+		.to_ns = UINT64_MAX, .function = marks_f, .self = &ignored, .note = ""
+	};
+	char *path = windows_file();
+	struct profile *all = fold(path, NULL), *in = fold(path, &with),
+		       *out = fold(path, &without);
+
+	cr_assert_eq(in->point_count + out->point_count, PROF_COUNT(windows_samples));
+	cr_assert_eq(out->point_count, 4, "those of m.g alone");
+	cr_assert_eq(value_of(in) + value_of(out), value_of(all));
+	check_points(in);
+	check_points(out);
+	cr_assert_lt(out->error_count, all->error_count, "nothing of m.f is left");
+	profile_free(in);
+	profile_free(out);
+	profile_free(all);
 }
 
 Test(profile_filter, a_process_that_is_left_out_leaves_nothing, .fini = remove_scratch)
