@@ -39,6 +39,23 @@ int args_next(struct args *args)
 	return ARGS_END;
 }
 
+int args_word(const char *flag, const char *text, const char *words)
+{
+	size_t length = strlen(text);
+	int index = 0;
+
+	for (const char *word = words; *word != '\0'; index++) {
+		size_t word_bytes = strcspn(word, " ");
+
+		if (word_bytes == length && memcmp(word, text, length) == 0)
+			return index;
+		word += word_bytes;
+		word += *word == ' ';
+	}
+	cli_usage("%s %s: not one of %s", flag, text, words);
+	return -1;
+}
+
 static int take_flag(struct args *args, char *text)
 {
 	bool is_long = text[1] == '-';

@@ -32,5 +32,7 @@ void args_begin(struct args *args, int argc, char **argv, const struct args_flag
 		size_t flag_count);
 /* Index of the next flag, ARGS_END, or ARGS_WRONG after a line on stderr that names the argument. tool */
 int args_next(struct args *args);
+/* Index of a flag's value among `words`, "one two three"; -1 after a line on stderr. tool */
+int args_word(const char *flag, const char *text, const char *words);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * export.c - monprof export FILE... [-f FORMAT[,FORMAT]] [-o OUT] [--lines] [FILTER...]
+ * export.c - monprof export FILE... [-f FORMAT[,FORMAT]] [-o OUT] [--lines] [--by WHAT] [FILTER...]
  *
  *   without -o   each recording by itself, beside it: dir/monprof.1234.monprof -> dir/monprof.1234.cpu...
  *   with -o      all recordings summed: to OUT itself if that makes one file, else with OUT as the base
@@ -10,22 +10,25 @@
 #include "cli.h"
 #include "filter.h"
 #include "output.h"
+#include "profile_view.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum export_flag { EXPORT_FORMAT, EXPORT_OUT, EXPORT_LINES, EXPORT_FILTER };
+enum export_flag { EXPORT_FORMAT, EXPORT_OUT, EXPORT_LINES, EXPORT_BY, EXPORT_FILTER };
 
 struct export
 {
 	uint64_t formats; /* bits by row of exporters.def */
 	const char *out; /* NULL: beside each recording */
+	enum summary_by by;
 	struct filter filter;
 };
 
 static int parse(struct export *export, struct args *args);
 static int parse_formats(struct export *export, const char *text);
+static int parse_by(struct export *export, const char *text);
 static int export_all(const struct export *export, const struct args *args);
 static int export_files(const struct export *export, char **files, size_t count);
 static int write_profile(const struct export *export, const struct profile *profile, char *file);
@@ -41,6 +44,7 @@ int cli_export(int argc, char **argv)
 		[EXPORT_FORMAT] = { "format", 'f', true },
 		[EXPORT_OUT] = { "output", 'o', true },
 		[EXPORT_LINES] = { "lines", 'l', false },
+		[EXPORT_BY] = { "by", 'b', true },
 		FILTER_ROWS(EXPORT_FILTER),
 	};
 	struct export export = { .formats = 1 };
@@ -68,6 +72,8 @@ static int parse(struct export *export, struct args *args)
 			export->out = args->value;
 		else if (flag == EXPORT_LINES)
 			setenv("MONPROF_LINES", "yes", 1);
+		else if (flag == EXPORT_BY)
+			status = parse_by(export, args->value);
 		else
 			status = filter_take(&export->filter, flag - EXPORT_FILTER, args->value);
 	}
@@ -91,6 +97,19 @@ static int parse_formats(struct export *export, const char *text)
 	if (value.number == 0)
 		return cli_usage("-f %s: no format", text);
 	export->formats = value.number;
+	return CLI_GOOD;
+}
+
+/* Of functions and lines a profile has both: which of them is shown is the formats' setting. */
+static int parse_by(struct export *export, const char *text)
+{
+	int word = args_word("--by", text, "function line file module");
+
+	if (word < 0)
+		return CLI_USAGE;
+	export->by = (enum summary_by)word;
+	if (export->by == SUMMARY_FUNCTION || export->by == SUMMARY_LINE)
+		setenv("MONPROF_LINES", export->by == SUMMARY_LINE ? "yes" : "no", 1);
 	return CLI_GOOD;
 }
 
@@ -126,6 +145,8 @@ static int export_files(const struct export *export, char **files, size_t count)
 	}
 	if (!error) {
 		error = profile_finish(profile);
+		if (!error && (export->by == SUMMARY_FILE || export->by == SUMMARY_MODULE))
+			error = profile_view_by(profile, export->by);
 		if (error)
 			cli_fail(files[0], error);
 	}

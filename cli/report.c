@@ -37,7 +37,6 @@ enum report_flag {
 static int parse(struct report_wish *wish, struct args *args);
 static int take_flag(struct report_wish *wish, int flag, const char *value);
 static int parse_number(const char *flag, const char *text, size_t *number);
-static int parse_word(const char *flag, const char *text, const char *words);
 static int take_name(struct report_wish *wish, enum summary_side side, const char *name);
 static int check(const struct report_wish *wish, const struct args *args);
 static int report_files(const struct report_wish *wish);
@@ -107,7 +106,7 @@ static int take_flag(struct report_wish *wish, int flag, const char *value)
 	case REPORT_ROWS:
 		return parse_number("-n", value, &wish->rows);
 	case REPORT_BY:
-		word = parse_word("--by", value, by_words);
+		word = args_word("--by", value, by_words);
 		wish->by = word < 0 ? SUMMARY_FUNCTION : (enum summary_by)word;
 		return word < 0 ? CLI_USAGE : CLI_GOOD;
 	case REPORT_AS_TREE:
@@ -121,7 +120,7 @@ static int take_flag(struct report_wish *wish, int flag, const char *value)
 		wish->form = REPORT_CALLS;
 		return CLI_GOOD;
 	case REPORT_AS:
-		word = parse_word("--format", value, format_words);
+		word = args_word("--format", value, format_words);
 		wish->format = word < 0 ? REPORT_TEXT : (enum report_format)word;
 		return word < 0 ? CLI_USAGE : CLI_GOOD;
 	case REPORT_CALLERS:
@@ -141,24 +140,6 @@ static int parse_number(const char *flag, const char *text, size_t *number)
 	if (text[0] < '0' || text[0] > '9' || *end != '\0' || *number < 1 || *number > ROWS_MOST)
 		return cli_usage("%s %s: not a number from 1 to %d", flag, text, ROWS_MOST);
 	return CLI_GOOD;
-}
-
-/* Index of the word; -1 after a line on stderr. `words` is all of them. */
-static int parse_word(const char *flag, const char *text, const char *words)
-{
-	size_t length = strlen(text);
-	int index = 0;
-
-	for (const char *word = words; *word != '\0'; index++) {
-		size_t word_bytes = strcspn(word, " ");
-
-		if (word_bytes == length && memcmp(word, text, length) == 0)
-			return index;
-		word += word_bytes;
-		word += *word == ' ';
-	}
-	cli_usage("%s %s: not one of %s", flag, text, words);
-	return -1;
 }
 
 static int take_name(struct report_wish *wish, enum summary_side side, const char *name)

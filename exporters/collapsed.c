@@ -122,7 +122,7 @@ static void make_steps(struct collapsed *collapsed)
 	}
 }
 
-/* "module.qualname (file:line)"; what has no file is its name alone. */
+/* "module.qualname (file:line)"; what has no file, or is one, is its name alone. */
 static uint32_t frame_text(struct collapsed *collapsed, uint32_t frame)
 {
 	const struct profile *profile = collapsed->profile;
@@ -130,17 +130,20 @@ static uint32_t frame_text(struct collapsed *collapsed, uint32_t frame)
 	const struct profile_function *function = &profile->functions[row->function - 1];
 	uint32_t line = collapsed->settings->lines ? row->line : function->first_line;
 	uint32_t *id = &collapsed->frame_texts[frame - 1];
-	char number[16];
+	char number[16] = "";
 
 	if (*id != 0)
 		return *id;
 	wire_clear(&collapsed->text);
 	put_clean(&collapsed->text, profile_string(profile, function->full));
-	if (function->kind != RECORDING_MARKER && function->file != 0) {
-		log_format(number, sizeof(number), ":%u)", line);
+	if (function->kind != RECORDING_MARKER && function->file != 0 &&
+	    function->file != function->full) {
+		if (line != 0 || function->first_line != 0)
+			log_format(number, sizeof(number), ":%u", line);
 		wire_put(&collapsed->text, " (", 2);
 		put_clean(&collapsed->text, profile_string(profile, function->file));
 		wire_put(&collapsed->text, number, strlen(number));
+		wire_put(&collapsed->text, ")", 1);
 	}
 	if (!collapsed->text.failed)
 		*id = intern_put(&collapsed->texts, collapsed->text.bytes, collapsed->text.size,

@@ -23,8 +23,6 @@ static errmsg sum_losses(struct profile *profile);
 static void sum_loss(struct profile *profile, struct intern *reasons,
 		     const struct process_loss *loss);
 static void scale_samples(struct profile *profile);
-static int compare_samples(const void *a, const void *b);
-static int compare_errors(const void *a, const void *b);
 static void free_maker(struct profile_maker *maker);
 
 static const char no_memory[] = "no memory";
@@ -188,9 +186,9 @@ static errmsg sort_and_scale(struct profile *profile)
 	if (taken && bytes)
 		memcpy(taken, profile->samples, bytes);
 	if (!error && (!sort_items(profile->samples, profile->sample_count,
-				   sizeof(*profile->samples), compare_samples) ||
+				   sizeof(*profile->samples), profile_compare_samples) ||
 		       !sort_items(profile->errors, profile->error_count, sizeof(*profile->errors),
-				   compare_errors)))
+				   profile_compare_errors)))
 		error = no_memory;
 	if (!error)
 		scale_samples(profile);
@@ -229,7 +227,7 @@ double profile_scale(const struct profile *profile, uint32_t process, uint32_t m
 }
 
 /* Threads are numbered process by process, so this is also the order of processes. */
-static int compare_samples(const void *a, const void *b)
+int profile_compare_samples(const void *a, const void *b)
 {
 	const struct profile_sample *left = a, *right = b;
 
@@ -244,7 +242,7 @@ static int compare_samples(const void *a, const void *b)
 	return 0;
 }
 
-static int compare_errors(const void *a, const void *b)
+int profile_compare_errors(const void *a, const void *b)
 {
 	const struct profile_error *left = a, *right = b;
 

@@ -17,7 +17,8 @@
 enum profile_mark { PROFILE_FOCUSED = 1, PROFILE_IGNORED = 2 };
 
 struct profile_filter {
-	uint64_t from_ns, to_ns; /* since a process's start: from the first on, before the second */
+	uint64_t from_ns,
+		to_ns; /* since a recording's start: from the first on, before the second */
 	/* What is kept; NULL: all. Names are as they were recorded, "" for none. */
 	bool (*process)(void *self, uint64_t pid);
 	bool (*thread)(void *self, uint64_t tid, const char *name);

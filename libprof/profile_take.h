@@ -98,6 +98,9 @@ struct profile_sample *profile_find_sample(struct profile_maker *maker,
 					   const struct profile_sample *key);
 /* The table of sums again, whatever order they are in now; false: no memory. drainer, tool */
 bool profile_index_samples(struct profile_maker *maker, size_t slot_count);
+/* The orders of a finished profile's samples and errors. drainer, tool */
+int profile_compare_samples(const void *a, const void *b);
+int profile_compare_errors(const void *a, const void *b);
 /* One sample of a sum (index) as it was recorded; once the sums are sorted and scaled, all of them. drainer, tool */
 void profile_take_point(struct profile_maker *maker, size_t sum,
 			const struct recording_sample *sample);

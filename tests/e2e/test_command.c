@@ -320,6 +320,8 @@ Test(command, exports_a_part)
 		  "by its process");
 	RUN_CHECK(run, part_total(run, "--focus=^burn[.]spin$") == stacks_with(whole, "burn.spin"),
 		  "by a function");
+	RUN_CHECK(run, part_total(run, "--by=file") == stacks_total(whole), "by file");
+	RUN_CHECK(run, part_total(run, "--by=module") == stacks_total(whole), "by module");
 	stacks_free(whole);
 	run_free(run);
 }

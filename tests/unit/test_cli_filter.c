@@ -9,6 +9,15 @@
 #define SAMPLES 500
 #define PERIOD_NS ((uint64_t)10000000)
 
+static const struct exporter_name {
+	const char *name;
+} exporter_names[] = {
+#define EXPORTER(name, suffix, help) { #name },
+#include "../../exporters/exporters.def"
+#undef EXPORTER
+	{ NULL },
+};
+
 static uint64_t record(const char *name, uint64_t session, int pid)
 {
 	struct recording_head head = make_head(in_scratch(name));
@@ -176,6 +185,36 @@ Test(cli_filter, timelines_have_the_part_alone, .fini = remove_scratch)
 	cr_assert_null(strstr(got.out, "worker 2 (tid"));
 	got = run("export a.monprof -o - --thread MainThread -f collapsed,json");
 	cr_assert_eq(got.status, 2);
+}
+
+Test(cli_filter, frames_are_what_is_asked_for, .fini = remove_scratch)
+{
+	uint64_t whole = record("a.monprof", 1, 4242);
+	struct run file, module, other;
+
+	cr_assert_eq(sum_of("--by file"), whole);
+	cr_assert_eq(sum_of("--by=module"), whole);
+	cr_assert_eq(sum_of("-b file --focus 'method1$'"), sum_of("--focus 'method1$'"));
+	file = run("export a.monprof -f collapsed -o - --by file");
+	cr_assert_not_null(strstr(file.out, "/srv/app/module1.py;/srv/app/module2.py"));
+	cr_assert_null(strstr(file.out, "method"));
+	module = run("export a.monprof -f collapsed -o - --by module");
+	cr_assert_not_null(strstr(module.out, "app.module;[no module];app.module"));
+	cr_assert_null(strstr(module.out, "app.module;app.module"));
+	cr_assert_str_eq(run("export a.monprof -f collapsed -o - --by line").out,
+			 run("export a.monprof -f collapsed -o - --lines").out);
+	other = run("export a.monprof -f collapsed -o -");
+	setenv("MONPROF_LINES", "yes", 1);
+	cr_assert_str_eq(run("export a.monprof -f collapsed -o - --by function").out, other.out);
+	for (const struct exporter_name *at = exporter_names; at->name; at++) {
+		char arguments[128];
+
+		snprintf(arguments, sizeof(arguments), "export a.monprof -f %s -o %s --by module",
+			 at->name, at->name);
+		cr_assert_eq(run(arguments).status, 0, "%s", at->name);
+	}
+	check_usage("export a.monprof --by thread", "--by thread");
+	check_usage("export a.monprof --by", "'--by'");
 }
 
 Test(cli_filter, names_what_is_wrong, .fini = remove_scratch)
