@@ -1,5 +1,6 @@
 /*
- * export.c - monprof export FILE... [-f FORMAT[,FORMAT]] [-o OUT] [--lines] [--by WHAT] [FILTER...]
+ * export.c - monprof export FILE... [-f FORMAT[,FORMAT]] [-o OUT] [--lines] [--by WHAT] [--diff BASE]
+ *                        [FILTER...]
  *
  *   without -o   each recording by itself, beside it: dir/monprof.1234.monprof -> dir/monprof.1234.cpu...
  *   with -o      all recordings summed: to OUT itself if that makes one file, else with OUT as the base
@@ -16,22 +17,29 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum export_flag { EXPORT_FORMAT, EXPORT_OUT, EXPORT_LINES, EXPORT_BY, EXPORT_FILTER };
+enum export_flag { EXPORT_FORMAT, EXPORT_OUT, EXPORT_LINES, EXPORT_BY, EXPORT_DIFF, EXPORT_FILTER };
 
 struct export
 {
 	uint64_t formats; /* bits by row of exporters.def */
 	const char *out; /* NULL: beside each recording */
 	enum summary_by by;
+	char *compared_file; /* NULL: nothing is compared */
+	struct profile *compared;
 	struct filter filter;
 };
 
 static int parse(struct export *export, struct args *args);
+static int take_flag(struct export *export, int flag, char *value);
 static int parse_formats(struct export *export, const char *text);
 static int parse_by(struct export *export, const char *text);
-static int export_all(const struct export *export, const struct args *args);
+static int check(const struct export *export, const struct args *args);
+static int export_all(struct export *export, const struct args *args);
 static int export_files(const struct export *export, char **files, size_t count);
+static int read_files(const struct export *export, char **files, size_t count,
+		      struct profile **sum);
 static int write_profile(const struct export *export, const struct profile *profile, char *file);
+static bool is_comparable(const struct export *export, const struct profile *profile);
 static const struct exporter *only_format(const struct export *export);
 static char *out_name(const struct export *export);
 static char *base_name(const char *file);
@@ -41,11 +49,9 @@ static void report_file(void *self, const char *path, errmsg error);
 int cli_export(int argc, char **argv)
 {
 	static const struct args_flag flags[] = {
-		[EXPORT_FORMAT] = { "format", 'f', true },
-		[EXPORT_OUT] = { "output", 'o', true },
-		[EXPORT_LINES] = { "lines", 'l', false },
-		[EXPORT_BY] = { "by", 'b', true },
-		FILTER_ROWS(EXPORT_FILTER),
+		[EXPORT_FORMAT] = { "format", 'f', true }, [EXPORT_OUT] = { "output", 'o', true },
+		[EXPORT_LINES] = { "lines", 'l', false },  [EXPORT_BY] = { "by", 'b', true },
+		[EXPORT_DIFF] = { "diff", '\0', true },	   FILTER_ROWS(EXPORT_FILTER),
 	};
 	struct export export = { .formats = 1 };
 	struct args args;
@@ -55,6 +61,7 @@ int cli_export(int argc, char **argv)
 	status = parse(&export, &args);
 	if (status == CLI_GOOD)
 		status = export_all(&export, &args);
+	profile_free(export.compared);
 	filter_release(&export.filter);
 	return status ? status : cli_finish();
 }
@@ -63,28 +70,34 @@ static int parse(struct export *export, struct args *args)
 {
 	int status = CLI_GOOD, flag;
 
-	while (status == CLI_GOOD && (flag = args_next(args)) != ARGS_END) {
-		if (flag == ARGS_WRONG)
-			status = CLI_USAGE;
-		else if (flag == EXPORT_FORMAT)
-			status = parse_formats(export, args->value);
-		else if (flag == EXPORT_OUT)
-			export->out = args->value;
-		else if (flag == EXPORT_LINES)
-			setenv("MONPROF_LINES", "yes", 1);
-		else if (flag == EXPORT_BY)
-			status = parse_by(export, args->value);
-		else
-			status = filter_take(&export->filter, flag - EXPORT_FILTER, args->value);
-	}
-	if (status == CLI_GOOD && args->operand_count == 0)
-		status = cli_usage("export: which recording? FILE is missing");
-	if (status == CLI_GOOD && export->out && export->out[0] == '\0')
-		status = cli_usage("-o: the name is empty");
-	if (status == CLI_GOOD && export->out && strcmp(export->out, "-") == 0 &&
-	    !only_format(export))
-		status = cli_usage("-o -: standard output takes one format");
+	while (status == CLI_GOOD && (flag = args_next(args)) != ARGS_END)
+		status = flag == ARGS_WRONG ? CLI_USAGE : take_flag(export, flag, args->value);
+	if (status == CLI_GOOD)
+		status = check(export, args);
 	return status == CLI_GOOD ? filter_finish(&export->filter) : status;
+}
+
+static int take_flag(struct export *export, int flag, char *value)
+{
+	switch (flag) {
+	case EXPORT_FORMAT:
+		return parse_formats(export, value);
+	case EXPORT_OUT:
+		export->out = value;
+		return CLI_GOOD;
+	case EXPORT_LINES:
+		setenv("MONPROF_LINES", "yes", 1);
+		return CLI_GOOD;
+	case EXPORT_BY:
+		return parse_by(export, value);
+	case EXPORT_DIFF:
+		if (export->compared_file)
+			return cli_usage("--diff %s: one is compared with already", value);
+		export->compared_file = value;
+		return CLI_GOOD;
+	default:
+		return filter_take(&export->filter, flag - EXPORT_FILTER, value);
+	}
 }
 
 static int parse_formats(struct export *export, const char *text)
@@ -113,11 +126,39 @@ static int parse_by(struct export *export, const char *text)
 	return CLI_GOOD;
 }
 
-static int export_all(const struct export *export, const struct args *args)
+static int check(const struct export *export, const struct args *args)
+{
+	if (args->operand_count == 0)
+		return cli_usage("export: which recording? FILE is missing");
+	if (export->out && export->out[0] == '\0')
+		return cli_usage("-o: the name is empty");
+	if (export->out && strcmp(export->out, "-") == 0 && !only_format(export))
+		return cli_usage("-o -: standard output takes one format");
+	for (unsigned row = 0; export->compared_file && cli_exporters[row].name; row++) {
+		const struct exporter *exporter = &cli_exporters[row];
+
+		if (!(export->formats >> row & 1) || exporter->hooks->compares)
+			continue;
+		if (strcmp(exporter->name, "pprof") == 0)
+			return cli_usage("--diff: not in the format pprof, whose tool compares "
+					 "two files: pprof -diff_base BASE FILE");
+		return cli_usage("--diff: not in the format %s", exporter->name);
+	}
+	return CLI_GOOD;
+}
+
+static int export_all(struct export *export, const struct args *args)
 {
 	int status = CLI_GOOD;
 
 	options_load();
+	if (export->compared_file) {
+		status = read_files(export, &export->compared_file, 1, &export->compared);
+		if (status == CLI_GOOD && output_measurement(export->compared, 0) == 0)
+			status = cli_fail(export->compared_file, filter_nothing(&export->filter));
+	}
+	if (status != CLI_GOOD)
+		return status;
 	if (export->out)
 		return export_files(export, args->operands, args->operand_count);
 	for (size_t i = 0; i < args->operand_count; i++)
@@ -125,34 +166,40 @@ static int export_all(const struct export *export, const struct args *args)
 	return status;
 }
 
-/* Sum the recordings and write them. */
 static int export_files(const struct export *export, char **files, size_t count)
 {
-	struct profile *profile = profile_new();
-	errmsg error = profile ? NULL : "no memory";
-	int status;
+	struct profile *profile;
+	int status = read_files(export, files, count, &profile);
 
-	if (!error && output_needs_points(cli_exporters, export->formats))
+	if (status == CLI_GOOD)
+		status = write_profile(export, profile, files[0]);
+	profile_free(profile);
+	return status;
+}
+
+/* Their sum, as it is asked for; *sum is to be freed in any case. */
+static int read_files(const struct export *export, char **files, size_t count, struct profile **sum)
+{
+	struct profile *profile = *sum = profile_new();
+	errmsg error = NULL;
+
+	if (!profile)
+		return cli_fail(files[0], "no memory");
+	if (output_needs_points(cli_exporters, export->formats))
 		profile_keep_points(profile);
-	for (size_t i = 0; !error && i < count; i++) {
+	for (size_t i = 0; i < count; i++) {
 		bool was_cut = profile->cut;
 
 		error = filter_add_file(&export->filter, profile, files[i]);
 		if (error)
-			cli_fail(files[i], error);
-		else if (profile->cut && !was_cut)
+			return cli_fail(files[i], error);
+		if (profile->cut && !was_cut)
 			cli_fail(files[i], "ends in a torn tail; what was before it has been read");
 	}
-	if (!error) {
-		error = profile_finish(profile);
-		if (!error && (export->by == SUMMARY_FILE || export->by == SUMMARY_MODULE))
-			error = profile_view_by(profile, export->by);
-		if (error)
-			cli_fail(files[0], error);
-	}
-	status = error ? CLI_FAILED : write_profile(export, profile, files[0]);
-	profile_free(profile);
-	return status;
+	error = profile_finish(profile);
+	if (!error && (export->by == SUMMARY_FILE || export->by == SUMMARY_MODULE))
+		error = profile_view_by(profile, export->by);
+	return error ? cli_fail(files[0], error) : CLI_GOOD;
 }
 
 static int write_profile(const struct export *export, const struct profile *profile, char *file)
@@ -164,9 +211,11 @@ static int write_profile(const struct export *export, const struct profile *prof
 
 	if (measurement == 0)
 		return cli_fail(file, filter_nothing(&export->filter));
+	if (export->compared && !is_comparable(export, profile))
+		return cli_fail(export->compared_file, "it has nothing to compare with");
 	if (export->out && only_format(export) && output_measurement(profile, measurement) == 0) {
-		errmsg error =
-			output_write_file(profile, only_format(export), measurement, export->out);
+		errmsg error = output_write_file(profile, export->compared, only_format(export),
+						 measurement, export->out);
 
 		if (error)
 			return cli_fail(export->out, error);
@@ -183,11 +232,30 @@ static int write_profile(const struct export *export, const struct profile *prof
 					       .exporters = cli_exporters,
 					       .mask = export->formats,
 					       .base = base,
+					       .compared = export->compared,
 					       .session = session,
 					       .report = report_file,
 				       });
 	heap_free(base);
 	return failed ? CLI_FAILED : CLI_GOOD;
+}
+
+/* Is there a measurement of both? What the base does not have is told. */
+static bool is_comparable(const struct export *export, const struct profile *profile)
+{
+	uint32_t measurement = 0;
+	bool is_in_both = false;
+
+	while ((measurement = output_measurement(profile, measurement)) != 0) {
+		const char *name = profile_string(profile, measurement);
+		bool is_there = output_find(export->compared, name) != 0;
+
+		if (!is_there)
+			fprintf(stderr, "monprof: %s: no sample of %s, which is not compared\n",
+				export->compared_file, name);
+		is_in_both |= is_there;
+	}
+	return is_in_both;
 }
 
 /* The format if there is exactly one. */

@@ -45,7 +45,7 @@ static uint32_t put_cell(struct flamegraph *page, uint32_t step, uint32_t thread
 static void add_value(struct flamegraph *page, uint32_t cell, uint32_t column, uint64_t value);
 static void release(struct flamegraph *page);
 
-const struct exporter_hooks flamegraph_exporter = { .gzip = false, .write = flamegraph_write };
+const struct exporter_hooks flamegraph_exporter = { .compares = true, .write = flamegraph_write };
 
 static void flamegraph_write(const struct profile *profile, uint32_t measurement,
 			     const struct exporter_settings *settings, struct sink *sink)

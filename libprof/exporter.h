@@ -23,13 +23,13 @@
 
 struct exporter_settings {
 	bool lines; /* MONPROF_LINES */
-	const struct profile *
-		base; /* what the profile is compared with; NULL: nothing, or not by this exporter */
+	const struct profile *base; /* what the profile is compared with; NULL: nothing */
 };
 
 struct exporter_hooks {
 	bool gzip; /* the file is one gzip stream, made by the sink */
 	bool points; /* it reads the profile's points: samples with their times */
+	bool compares; /* it reads the settings' base; for others there is none */
 	/*
 	 * Write all samples of the measurement (the metrics whose collector string is `measurement`).
 	 * Errors are latched in the sink. drainer, tool

@@ -30,7 +30,7 @@ struct path {
 };
 
 struct job {
-	const struct profile *profile;
+	const struct profile *profile, *compared;
 	uint32_t measurement;
 	const char *base;
 	uint64_t session;
@@ -93,14 +93,26 @@ uint32_t output_measurement(const struct profile *profile, uint32_t previous)
 	return 0;
 }
 
-errmsg output_write_file(const struct profile *profile, const struct exporter *exporter,
-			 uint32_t measurement, const char *path)
+uint32_t output_find(const struct profile *profile, const char *measurement)
+{
+	uint32_t found = output_measurement(profile, 0);
+
+	while (found != 0 && strcmp(profile_string(profile, found), measurement) != 0)
+		found = output_measurement(profile, found);
+	return found;
+}
+
+errmsg output_write_file(const struct profile *profile, const struct profile *base,
+			 const struct exporter *exporter, uint32_t measurement, const char *path)
 {
 	struct exporter_settings settings = { .lines = option_number(OPTION_LINES) != 0 };
 	struct sink *sink = sink_open(path, exporter->hooks->gzip);
 
 	if (!sink)
 		return "no memory";
+	if (base && exporter->hooks->compares &&
+	    output_find(base, profile_string(profile, measurement)) != 0)
+		settings.base = base;
 	exporter->hooks->write(profile, measurement, &settings, sink);
 	return sink_close(sink);
 }
@@ -116,7 +128,12 @@ bool output_needs_points(const struct exporter *exporters, uint64_t mask)
 
 unsigned output_write(const struct profile *profile, const struct output_files *files)
 {
-	struct job job = { .profile = profile, .base = files->base, .session = files->session };
+	struct job job = {
+		.profile = profile,
+		.compared = files->compared,
+		.base = files->base,
+		.session = files->session,
+	};
 	unsigned failed = 0;
 
 	job.room = strlen(files->base) + VALUE_BYTES;
@@ -208,8 +225,8 @@ static errmsg write_named(const struct job *job, const struct exporter *exporter
 		make_name(job, exporter, try);
 		/* Asking first spares the work; the sink asks again when it takes the name. */
 		if (access(job->path, F_OK) != 0)
-			error = output_write_file(job->profile, exporter, job->measurement,
-						  job->path);
+			error = output_write_file(job->profile, job->compared, exporter,
+						  job->measurement, job->path);
 	}
 	return error;
 }

@@ -32,9 +32,12 @@ errmsg output_expand(const struct output_names *names, char *path, size_t size_b
 
 /* The measurement with samples that follows `previous` (0: the first); 0: no more. drainer, tool */
 uint32_t output_measurement(const struct profile *profile, uint32_t previous);
-/* Write one measurement to exactly this file. NULL, or what went wrong. drainer, tool */
-errmsg output_write_file(const struct profile *profile, const struct exporter *exporter,
-			 uint32_t measurement, const char *path);
+/* The measurement with samples of this name, 0: there is none. drainer, tool */
+uint32_t output_find(const struct profile *profile, const char *measurement);
+/* Write one measurement to exactly this file, compared with what `base` has of it (NULL: nothing) if the format can.
+   NULL, or what went wrong. drainer, tool */
+errmsg output_write_file(const struct profile *profile, const struct profile *base,
+			 const struct exporter *exporter, uint32_t measurement, const char *path);
 
 /* A format of the mask needs the profile's points. drainer, tool */
 bool output_needs_points(const struct exporter *exporters, uint64_t mask);
@@ -47,6 +50,7 @@ struct output_files {
 	const struct exporter *exporters;
 	uint64_t mask; /* of formats: bit = row of exporters.def */
 	const char *base;
+	const struct profile *compared; /* as output_write_file's base */
 	uint64_t session; /* of names, where one is taken */
 	output_report *report;
 	void *self; /* report's */

@@ -325,3 +325,20 @@ Test(command, exports_a_part)
 	stacks_free(whole);
 	run_free(run);
 }
+
+/* Two runs of one program in one page. */
+Test(command, compares_two_runs)
+{
+	struct run *run = run_new();
+	const char *page;
+
+	run_set(run, "MONPROF_COLLECT", "cpu");
+	run_set(run, "MONPROF_EXPORT", "none");
+	run_go(run, python_path(), run_program("burn.py"), NULL);
+	run_go(run, python_path(), run_program("burn.py"), NULL);
+	run_monprof(run, 0, "export", run_file_at(run, ".monprof", 0), "--diff",
+		    run_file_at(run, ".monprof", 1), "-f", "flamegraph", "-o", "page.html", NULL);
+	page = run_read(run, "page.html");
+	RUN_CHECK(run, page && strstr(page, "\"base\":{\"process\":1,"), "there is no base");
+	run_free(run);
+}

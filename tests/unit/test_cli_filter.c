@@ -3,6 +3,7 @@
  * that can be summed.
  */
 #include "command.h"
+#include "windows.h"
 
 #include <errno.h>
 
@@ -215,6 +216,73 @@ Test(cli_filter, frames_are_what_is_asked_for, .fini = remove_scratch)
 	}
 	check_usage("export a.monprof --by thread", "--by thread");
 	check_usage("export a.monprof --by", "'--by'");
+}
+
+Test(cli_filter, a_base_is_compared_with, .fini = remove_scratch)
+{
+	static const char mark[] = "\"base\":{\"process\":1,\"thread\":5}";
+	struct run got;
+
+	record("a.monprof", 1, 11);
+	record("b.monprof", 2, 22);
+	got = run("export b.monprof --diff a.monprof -f flamegraph -o -");
+	cr_assert_eq(got.status, 0, "%s", got.error);
+	cr_assert_not_null(strstr(got.out, mark));
+	got = run("export b.monprof --diff a.monprof -f flamegraph");
+	cr_assert_eq(got.status, 0, "%s", got.error);
+	cr_assert_str_eq(got.out, "b.cpu.html\n");
+	cr_assert_not_null(strstr((char *)slurp(in_scratch("b.cpu.html")).bytes, mark));
+	got = run("export b.monprof -f flamegraph -o -");
+	cr_assert_null(strstr(got.out, mark));
+	got = run("export b.monprof --diff=a.monprof -f flamegraph -o - --by file --thread 4001");
+	cr_assert_eq(got.status, 0, "%s", got.error);
+	cr_assert_not_null(strstr(got.out, "\"base\":{\"process\":1,\"thread\":1}"));
+	cr_assert_null(strstr(got.out, "Class1"), "of the base, too");
+	cr_assert_eq(run("export a.monprof --diff a.monprof -f flamegraph -o same").status, 0);
+}
+
+/* What cannot compare says so, before anything is read. */
+Test(cli_filter, formats_that_cannot_compare_say_so, .fini = remove_scratch)
+{
+	char arguments[128];
+
+	for (const struct exporter_name *at = exporter_names; at->name; at++) {
+		if (strcmp(at->name, "flamegraph") == 0)
+			continue;
+		snprintf(arguments, sizeof(arguments), "export x -f flamegraph,%s --diff y",
+			 at->name);
+		check_usage(arguments, at->name);
+		snprintf(arguments, sizeof(arguments), "export x -f %s --diff y", at->name);
+		check_usage(arguments, at->name);
+	}
+	check_usage("export x --diff y", "pprof -diff_base");
+	check_usage("export x --diff y --diff z", "--diff z");
+}
+
+Test(cli_filter, a_base_without_the_measurement_is_named, .fini = remove_scratch)
+{
+	static const struct recording_sample calls = { 1, WINDOWS_CALLS, MAIN_F, START_NS, 1, 0 };
+	struct bytes other = windows_recording(3, &calls, 1, windows_notes);
+	struct bytes both =
+		windows_recording(4, windows_samples, PROF_COUNT(windows_samples), windows_notes);
+	struct run got;
+
+	record("a.monprof", 1, 11);
+	spill(in_scratch("calls.monprof"), other.bytes, other.size);
+	spill(in_scratch("both.monprof"), both.bytes, both.size);
+	check_failure("export a.monprof -f flamegraph --diff calls.monprof", "calls.monprof",
+		      "no sample of cpu");
+	check_failure("export a.monprof -f flamegraph --diff missing.monprof", "missing.monprof",
+		      strerror(ENOENT));
+	check_failure("export a.monprof -f flamegraph --diff calls.monprof --thread MainThread",
+		      "calls.monprof", "passes the filter");
+	got = run("export both.monprof -f flamegraph --diff calls.monprof");
+	cr_assert_eq(got.status, 0, "%s", got.error);
+	cr_assert_not_null(strstr(got.error, "calls.monprof: no sample of cpu, which"));
+	cr_assert_str_eq(got.out, "both.cpu.html\nboth.calls.html\n");
+	cr_assert_null(strstr((char *)slurp(in_scratch("both.cpu.html")).bytes, "\"base\":{"));
+	cr_assert_not_null(
+		strstr((char *)slurp(in_scratch("both.calls.html")).bytes, "\"base\":{"));
 }
 
 Test(cli_filter, names_what_is_wrong, .fini = remove_scratch)

@@ -98,8 +98,14 @@ static void report(void *self, const char *path, errmsg error)
 static unsigned write_all(const struct profile *profile, uint64_t mask, const char *base,
 			  struct reports *reports)
 {
-	return output_write(profile, &(struct output_files){ exporters, mask, base, SESSION, report,
-							     reports });
+	return output_write(profile, &(struct output_files){
+					     .exporters = exporters,
+					     .mask = mask,
+					     .base = base,
+					     .session = SESSION,
+					     .report = report,
+					     .self = reports,
+				     });
 }
 
 /* Samples of the first and third of three metrics, whose collectors have these names. */
