@@ -77,17 +77,7 @@ Test(cpuprofile, sums_are_the_profiles, .fini = remove_scratch)
 	}
 }
 
-static struct profile *fold(const struct recording_sample *samples, size_t count)
-{
-	struct bytes all =
-		windows_recording(1, samples, count, (struct windows_note[]){ { NULL, NULL } });
-	struct profile *profile = profile_new();
-
-	profile_keep_points(profile);
-	cr_assert_null(profile_add_bytes(profile, all.bytes, all.size));
-	cr_assert_null(profile_finish(profile));
-	return profile;
-}
+static const struct windows_note no_notes[] = { { NULL, NULL } };
 
 Test(cpuprofile, a_sample_lasts_until_the_next)
 {
@@ -96,7 +86,7 @@ Test(cpuprofile, a_sample_lasts_until_the_next)
 		{ 1, WINDOWS_CPU, MAIN_F, START_NS + 10, 1500, 0 },
 		{ 1, WINDOWS_CPU, MAIN_F, START_NS + 11, 1500, 0 },
 	};
-	struct profile *profile = fold(samples, PROF_COUNT(samples));
+	struct profile *profile = windows_profile(samples, PROF_COUNT(samples), no_notes);
 	const struct json_value *file = export_json(profile, measurement_of(profile), false);
 	const struct json_value *ids = json_member(file, "samples");
 	const struct json_value *deltas = json_member(file, "timeDeltas");
@@ -123,7 +113,7 @@ Test(cpuprofile, threads_follow_each_other_below_their_names)
 		{ 1, WINDOWS_CPU, MAIN_F, START_NS + 11, 2000, 0 },
 		{ 2, WINDOWS_CPU, NO_NODE, START_NS + 12, 4000, 0 },
 	};
-	struct profile *profile = fold(samples, PROF_COUNT(samples));
+	struct profile *profile = windows_profile(samples, PROF_COUNT(samples), no_notes);
 	const struct json_value *file = export_json(profile, measurement_of(profile), false);
 	const struct json_value *threads = json_member(node_of(file, 1), "children");
 	unsigned long long last;
@@ -143,12 +133,13 @@ Test(cpuprofile, it_takes_the_metric_that_is_a_time)
 	static const struct recording_sample counts[] = {
 		{ 1, WINDOWS_CALLS, MAIN_F, START_NS + 10, 5, 3 },
 	};
-	struct profile *profile = fold(windows_samples, PROF_COUNT(windows_samples));
+	struct profile *profile =
+		windows_profile(windows_samples, PROF_COUNT(windows_samples), no_notes);
 	uint32_t calls = profile->metrics[WINDOWS_CALLS].collector;
 
 	cr_expect_eq(check(export_json(profile, calls, false)), 110);
 	profile_free(profile);
-	profile = fold(counts, PROF_COUNT(counts));
+	profile = windows_profile(counts, PROF_COUNT(counts), no_notes);
 	cr_expect_eq(check(export_json(profile, calls, false)), 5);
 	profile_free(profile);
 }

@@ -126,17 +126,7 @@ Test(gecko, sums_are_the_profiles, .fini = remove_scratch)
 	}
 }
 
-static struct profile *fold(const struct recording_sample *samples, size_t count)
-{
-	static const struct windows_note notes[] = { { "period.cpu", "2500000" }, { NULL, NULL } };
-	struct bytes all = windows_recording(1, samples, count, notes);
-	struct profile *profile = profile_new();
-
-	profile_keep_points(profile);
-	cr_assert_null(profile_add_bytes(profile, all.bytes, all.size));
-	cr_assert_null(profile_finish(profile));
-	return profile;
-}
+static const struct windows_note notes[] = { { "period.cpu", "2500000" }, { NULL, NULL } };
 
 static const char *string_at(const struct json_value *file, const struct json_value *index)
 {
@@ -152,7 +142,7 @@ Test(gecko, a_sample_is_where_it_was_taken)
 		{ 1, WINDOWS_CPU, MAIN_F, START_NS + 1500000, 10000001, 0 },
 		{ 1, WINDOWS_CPU, NO_NODE, START_NS + 2000000, 7, 0 },
 	};
-	struct profile *profile = fold(samples, PROF_COUNT(samples));
+	struct profile *profile = windows_profile(samples, PROF_COUNT(samples), notes);
 	const struct json_value *file = export_json(profile, measurement_of(profile));
 	const struct json_value *meta = json_member(file, "meta");
 	const struct json_value *thread = &json_member(file, "threads")->items[0];
@@ -183,7 +173,8 @@ Test(gecko, a_sample_is_where_it_was_taken)
 
 Test(gecko, counts_weigh_what_they_are)
 {
-	struct profile *profile = fold(windows_samples, PROF_COUNT(windows_samples));
+	struct profile *profile =
+		windows_profile(windows_samples, PROF_COUNT(windows_samples), notes);
 	const struct json_value *file =
 		export_json(profile, profile->metrics[WINDOWS_CALLS].collector);
 	const struct json_value *threads = json_member(file, "threads");

@@ -115,4 +115,17 @@ static const struct windows_note windows_notes[] = { { "scale.calls.calls", "10.
 						     { "period.cpu", "10000000" },
 						     { NULL, NULL } };
 
+/* The profile of one recording of these, with points. */
+static UNUSED struct profile *windows_profile(const struct recording_sample *samples, size_t count,
+					      const struct windows_note *notes)
+{
+	struct bytes all = windows_recording(1, samples, count, notes);
+	struct profile *profile = profile_new();
+
+	profile_keep_points(profile);
+	cr_assert_null(profile_add_bytes(profile, all.bytes, all.size));
+	cr_assert_null(profile_finish(profile));
+	return profile;
+}
+
 #endif
