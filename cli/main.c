@@ -22,6 +22,8 @@ static int version(int argc, char **argv);
 static const struct command commands[] = {
 	{ "run", "[OPTIONS] -- python app.py", "run a program under the profiler", cli_run },
 	{ "export", "FILE... [-f FORMAT] [-o OUT]", "make profiles of recordings", cli_export },
+	{ "export", "FILE... --thread|--from|--focus", "make them of a part of the samples",
+	  cli_export },
 	{ "report", "FILE... [-n ROWS] [--by=WHAT]", "show the top functions, lines, files, ...",
 	  cli_report },
 	{ "report", "FILE... --tree | --calls", "show who calls whom, or how often", cli_report },
