@@ -86,7 +86,7 @@ Test(cpuprofile, a_sample_lasts_until_the_next)
 		{ 1, WINDOWS_CPU, MAIN_F, START_NS + 10, 1500, 0 },
 		{ 1, WINDOWS_CPU, MAIN_F, START_NS + 11, 1500, 0 },
 	};
-	struct profile *profile = windows_profile(samples, PROF_COUNT(samples), no_notes);
+	struct profile *profile = windows_fold(samples, PROF_COUNT(samples), no_notes);
 	const struct json_value *file = export_json(profile, measurement_of(profile), false);
 	const struct json_value *ids = json_member(file, "samples");
 	const struct json_value *deltas = json_member(file, "timeDeltas");
@@ -113,7 +113,7 @@ Test(cpuprofile, threads_follow_each_other_below_their_names)
 		{ 1, WINDOWS_CPU, MAIN_F, START_NS + 11, 2000, 0 },
 		{ 2, WINDOWS_CPU, NO_NODE, START_NS + 12, 4000, 0 },
 	};
-	struct profile *profile = windows_profile(samples, PROF_COUNT(samples), no_notes);
+	struct profile *profile = windows_fold(samples, PROF_COUNT(samples), no_notes);
 	const struct json_value *file = export_json(profile, measurement_of(profile), false);
 	const struct json_value *threads = json_member(node_of(file, 1), "children");
 	unsigned long long last;
@@ -134,12 +134,12 @@ Test(cpuprofile, it_takes_the_metric_that_is_a_time)
 		{ 1, WINDOWS_CALLS, MAIN_F, START_NS + 10, 5, 3 },
 	};
 	struct profile *profile =
-		windows_profile(windows_samples, PROF_COUNT(windows_samples), no_notes);
+		windows_fold(windows_samples, PROF_COUNT(windows_samples), no_notes);
 	uint32_t calls = profile->metrics[WINDOWS_CALLS].collector;
 
 	cr_expect_eq(check(export_json(profile, calls, false)), 110);
 	profile_free(profile);
-	profile = windows_profile(counts, PROF_COUNT(counts), no_notes);
+	profile = windows_fold(counts, PROF_COUNT(counts), no_notes);
 	cr_expect_eq(check(export_json(profile, calls, false)), 5);
 	profile_free(profile);
 }

@@ -142,7 +142,7 @@ Test(gecko, a_sample_is_where_it_was_taken)
 		{ 1, WINDOWS_CPU, MAIN_F, START_NS + 1500000, 10000001, 0 },
 		{ 1, WINDOWS_CPU, NO_NODE, START_NS + 2000000, 7, 0 },
 	};
-	struct profile *profile = windows_profile(samples, PROF_COUNT(samples), notes);
+	struct profile *profile = windows_fold(samples, PROF_COUNT(samples), notes);
 	const struct json_value *file = export_json(profile, measurement_of(profile));
 	const struct json_value *meta = json_member(file, "meta");
 	const struct json_value *thread = &json_member(file, "threads")->items[0];
@@ -173,8 +173,7 @@ Test(gecko, a_sample_is_where_it_was_taken)
 
 Test(gecko, counts_weigh_what_they_are)
 {
-	struct profile *profile =
-		windows_profile(windows_samples, PROF_COUNT(windows_samples), notes);
+	struct profile *profile = windows_fold(windows_samples, PROF_COUNT(windows_samples), notes);
 	const struct json_value *file =
 		export_json(profile, profile->metrics[WINDOWS_CALLS].collector);
 	const struct json_value *threads = json_member(file, "threads");

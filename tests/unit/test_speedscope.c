@@ -99,7 +99,7 @@ Test(speedscope, stacks_are_in_order_of_time)
 		{ 1, WINDOWS_CPU, MAIN_F, START_NS + 11, 2, 0 },
 		{ 2, WINDOWS_CPU, NO_NODE, START_NS + 11, 40, 0 },
 	};
-	struct profile *profile = windows_profile(samples, PROF_COUNT(samples), no_notes);
+	struct profile *profile = windows_fold(samples, PROF_COUNT(samples), no_notes);
 	const struct json_value *file = export_json(profile, measurement_of(profile), false);
 	const struct json_value *threads = json_member(file, "profiles"), *stacks, *weights;
 
@@ -124,7 +124,7 @@ Test(speedscope, stacks_are_in_order_of_time)
 Test(speedscope, each_metric_of_a_measurement_is_there)
 {
 	struct profile *profile =
-		windows_profile(windows_samples, PROF_COUNT(windows_samples), no_notes);
+		windows_fold(windows_samples, PROF_COUNT(windows_samples), no_notes);
 	const struct json_value *file =
 		export_json(profile, profile->metrics[WINDOWS_CALLS].collector, false);
 	const struct json_value *profiles = json_member(file, "profiles");
@@ -142,7 +142,7 @@ Test(speedscope, lines_are_frames_where_they_are_wanted)
 	static const struct recording_sample samples[] = {
 		{ 1, WINDOWS_CPU, MAIN_F, START_NS + 10, 1, 0 },
 	};
-	struct profile *profile = windows_profile(samples, PROF_COUNT(samples), no_notes);
+	struct profile *profile = windows_fold(samples, PROF_COUNT(samples), no_notes);
 	const struct json_value *file = export_json(profile, measurement_of(profile), true);
 	const struct json_value *stack =
 		&json_member(&json_member(file, "profiles")->items[0], "samples")->items[0];

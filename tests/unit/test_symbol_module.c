@@ -102,17 +102,19 @@ Test(symbol_module, a_file_off_the_path_belongs_to_its_packages)
 		snprintf(file, sizeof(file), "%s%s", folder, inits[i]);
 		close(open(file, O_CREAT | O_WRONLY, 0600));
 	}
-	for (int round = 0; round < 2; round++) {
-		for (size_t i = 0; i < PROF_COUNT(cases); i++) {
-			snprintf(file, sizeof(file), "%s%s", folder, cases[i][0]);
-			IS(file, cases[i][1], file);
-		}
-		/* The second round goes by what was learnt in the first */
-		for (size_t i = 0; i < PROF_COUNT(inits); i++) {
-			snprintf(file, sizeof(file), "%s%s", folder, inits[i]);
-			unlink(file);
-		}
+	for (size_t i = 0; i < PROF_COUNT(cases); i++) {
+		snprintf(file, sizeof(file), "%s%s", folder, cases[i][0]);
+		IS(file, cases[i][1], file);
 	}
+	/* The last directory is known, whatever has become of it; of others, those that share no place. */
+	snprintf(file, sizeof(file), "%s%s", folder, cases[0][0]);
+	IS(file, cases[0][1], file);
+	for (size_t i = 0; i < PROF_COUNT(inits); i++) {
+		snprintf(file, sizeof(file), "%s%s", folder, inits[i]);
+		unlink(file);
+	}
+	snprintf(file, sizeof(file), "%s%s", folder, cases[0][0]);
+	IS(file, cases[0][1], file);
 	for (size_t i = PROF_COUNT(made); i-- > 0;) {
 		snprintf(file, sizeof(file), "%s%s", folder, made[i]);
 		rmdir(file);

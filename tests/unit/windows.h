@@ -116,8 +116,8 @@ static const struct windows_note windows_notes[] = { { "scale.calls.calls", "10.
 						     { NULL, NULL } };
 
 /* The profile of one recording of these, with points. */
-static UNUSED struct profile *windows_profile(const struct recording_sample *samples, size_t count,
-					      const struct windows_note *notes)
+static UNUSED struct profile *windows_fold(const struct recording_sample *samples, size_t count,
+					   const struct windows_note *notes)
 {
 	struct bytes all = windows_recording(1, samples, count, notes);
 	struct profile *profile = profile_new();
