@@ -85,7 +85,7 @@ Test(budget, a_rate_that_was_set_is_kept)
 /* What each window then stands for is test_calls_write.c's matter. */
 Test(budget, calls_are_observed_more_rarely)
 {
-	struct run *run = run_budget("calls", "1%");
+	struct run *run = run_budget("calls", "0.5%");
 	struct stacks *stacks;
 
 	run_set(run, "MONPROF_CALLS_RATE", "20%");
