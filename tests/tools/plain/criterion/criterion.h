@@ -94,6 +94,9 @@ static void plain_exit(int status)
 #define cr_expect_leq(a, b, ...) PLAIN_CHECK(false, (a) <= (b), #a " <= " #b, __VA_ARGS__)
 #define cr_expect_gt(a, b, ...) PLAIN_CHECK(false, (a) > (b), #a " > " #b, __VA_ARGS__)
 #define cr_expect_geq(a, b, ...) PLAIN_CHECK(false, (a) >= (b), #a " >= " #b, __VA_ARGS__)
+#define cr_expect_float_eq(a, b, most, ...)                                                 \
+	PLAIN_CHECK(false, (a) - (b) <= (most) && (b) - (a) <= (most), #a " is nearly " #b, \
+		    __VA_ARGS__)
 #define cr_expect_str_eq(a, b, ...) PLAIN_CHECK(false, strcmp(a, b) == 0, #a " is " #b, __VA_ARGS__)
 #define cr_skip_test(...)                      \
 	do {                                   \
