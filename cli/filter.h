@@ -24,13 +24,13 @@ enum filter_flag {
 };
 
 /* Rows of a command's flags, from `first` on. */
-#define FILTER_ROWS(first)                                    \
-	[(first) + FILTER_FROM] = { "from", '\0', true },     \
-	[(first) + FILTER_TO] = { "to", '\0', true },         \
-	[(first) + FILTER_THREAD] = { "thread", '\0', true }, \
-	[(first) + FILTER_LABEL] = { "label", '\0', true },   \
-	[(first) + FILTER_FOCUS] = { "focus", '\0', true },   \
-	[(first) + FILTER_IGNORE] = { "ignore", '\0', true }
+#define FILTER_ROW(place, name) [place] = { name, '\0', true }
+#define FILTER_ROWS(first)                                                                \
+	FILTER_ROW((first) + FILTER_FROM, "from"), FILTER_ROW((first) + FILTER_TO, "to"), \
+		FILTER_ROW((first) + FILTER_THREAD, "thread"),                            \
+		FILTER_ROW((first) + FILTER_LABEL, "label"),                              \
+		FILTER_ROW((first) + FILTER_FOCUS, "focus"),                              \
+		FILTER_ROW((first) + FILTER_IGNORE, "ignore")
 
 enum filter_kind {
 	FILTER_NAME_OR_ID, /* of a thread */

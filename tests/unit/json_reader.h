@@ -5,6 +5,7 @@
 #define JSON_READER_H
 
 #include <criterion/criterion.h>
+#include <ctype.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -113,14 +114,12 @@ static UNUSED const char *json_read_text(struct json_reader *reader)
 static UNUSED void json_read_number(struct json_reader *reader, struct json_value *value)
 {
 	char *text = strndup(reader->at, strspn(reader->at, "-+.eE0123456789"));
+	const char *digits = text + (*text == '-');
 	char *end;
 
 	strtod(text, &end);
 	json_expect(reader, *text && !*end && strspn(text, "-0123456789"), "number");
-	json_expect(reader,
-		    text[text[0] == '-'] != '0' ||
-			    !strchr("0123456789", text[1 + (text[0] == '-')]) ||
-			    !text[1 + (text[0] == '-')],
+	json_expect(reader, *digits != '0' || !isdigit((unsigned char)digits[1]),
 		    "number without zeros before it");
 	value->kind = JSON_NUMBER;
 	value->text = text;
