@@ -55,6 +55,7 @@ static void write_empty_tables(struct gecko *gecko);
 static const struct profile_frame *frame_at(const struct gecko *gecko, uint32_t index);
 static const struct profile_function *function_at(const struct gecko *gecko, uint32_t index);
 static void put_same(struct gecko *gecko, const char *key, uint32_t count, const char *word);
+static void put_line_or_null(struct gecko *gecko, uint32_t line);
 static void put_string_or_null(struct gecko *gecko, uint32_t text);
 static uint32_t string_index(struct gecko *gecko, const char *text);
 static void write_strings(struct gecko *gecko);
@@ -411,12 +412,8 @@ static void write_frame_table(struct gecko *gecko)
 	put_same(gecko, "innerWindowID", count, "null");
 	json_key(json, "line");
 	json_begin(json, '[');
-	for (uint32_t i = 0; i < count; i++) {
-		if (frame_at(gecko, i)->line)
-			json_number(json, frame_at(gecko, i)->line);
-		else
-			json_word(json, "null");
-	}
+	for (uint32_t i = 0; i < count; i++)
+		put_line_or_null(gecko, frame_at(gecko, i)->line);
 	json_end(json, ']');
 	put_same(gecko, "column", count, "null");
 	json_put_number(json, "length", count);
@@ -446,12 +443,8 @@ static void write_function_table(struct gecko *gecko)
 	json_end(json, ']');
 	json_key(json, "lineNumber");
 	json_begin(json, '[');
-	for (uint32_t i = 0; i < count; i++) {
-		if (function_at(gecko, i)->first_line)
-			json_number(json, function_at(gecko, i)->first_line);
-		else
-			json_word(json, "null");
-	}
+	for (uint32_t i = 0; i < count; i++)
+		put_line_or_null(gecko, function_at(gecko, i)->first_line);
 	json_end(json, ']');
 	put_same(gecko, "columnNumber", count, "null");
 	json_put_number(json, "length", count);
@@ -503,6 +496,14 @@ static void put_same(struct gecko *gecko, const char *key, uint32_t count, const
 	while (count-- > 0)
 		json_word(&gecko->json, word);
 	json_end(&gecko->json, ']');
+}
+
+static void put_line_or_null(struct gecko *gecko, uint32_t line)
+{
+	if (line)
+		json_number(&gecko->json, line);
+	else
+		json_word(&gecko->json, "null");
 }
 
 static void put_string_or_null(struct gecko *gecko, uint32_t text)
