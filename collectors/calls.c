@@ -214,7 +214,6 @@ static void calls_after_fork(void)
 	for (uint32_t i = 0; i < count; i++) {
 		calls_tree_give(calls_tree_at(i));
 	}
-	callee_after_fork();
 	plan_begin();
 }
 

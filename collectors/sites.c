@@ -183,7 +183,6 @@ static void sites_stop(void)
 static void sites_after_fork(void)
 {
 	site_after_fork();
-	callee_after_fork();
 	monitoring_after_fork();
 	atomic_store(&sites.events, 0);
 	atomic_store(&sites.own_ns, 0);

@@ -5,9 +5,10 @@
  *   rows    by id: where its two texts begin
  *   arena   texts that end with NUL
  *
- * One mapping, made when the first row is wanted, whose pages are had as they are used.  Anyone looks up,
- * at any time, without a lock: a row is complete before its id is published.  Threads that add exclude
- * each other (each interpreter may have a GIL of its own), and whoever finds another at it goes away.
+ * One mapping, made when the first row is wanted, whose pages are had as they are used.  Anyone looks up and
+ * adds, at any time, without a lock (each interpreter may have a GIL of its own): who adds takes a row and the
+ * room for its texts, fills them, takes the key's slot, and publishes the id there.  Of several that add the same
+ * key one is the first; the rows of the others stay unused.  A fork amid all this costs a row at most.
  */
 #include "callee_object.h"
 
@@ -20,8 +21,8 @@
 #define NO_NAME "[C]"
 
 struct slot {
-	_Atomic uint64_t key;
-	_Atomic uint32_t id; /* 0: free */
+	_Atomic uint64_t key; /* 0: free */
+	_Atomic uint32_t id; /* 0: not yet */
 };
 
 struct row {
@@ -36,27 +37,24 @@ struct table {
 
 static struct {
 	struct table *_Atomic table;
-	atomic_flag is_busy;
-	_Atomic uint32_t count; /* of rows */
-	uint32_t used_bytes; /* of the arena */
+	_Atomic uint32_t count; /* of rows that are taken */
+	_Atomic uint32_t used_bytes; /* of the arena */
 	_Atomic bool is_full; /* the next row had no room */
-} state = { .is_busy = ATOMIC_FLAG_INIT };
+} state;
 
 static struct slot *slot_of(struct table *table, uint64_t key);
 static void describe(struct py_object *callable, struct callee_text *module,
 		     struct callee_text *name);
 static uint32_t insert(uint64_t key, const struct callee_text *module,
 		       const struct callee_text *name);
-static uint32_t put(struct table *table, const struct callee_text *text);
+static struct table *table_made(void);
+static uint32_t row_of(struct table *table, const struct callee_text *module,
+		       const struct callee_text *name);
+static bool take(_Atomic uint32_t *used, uint32_t more, uint32_t most, uint32_t *first);
 
 errmsg callee_start(void)
 {
 	return callee_check();
-}
-
-void callee_after_fork(void)
-{
-	atomic_flag_clear(&state.is_busy);
 }
 
 uint32_t callee_find(uint64_t key, struct py_object *callable, struct py_object *self)
@@ -71,11 +69,7 @@ uint32_t callee_find(uint64_t key, struct py_object *callable, struct py_object 
 		return id;
 	module.used = name.used = 0;
 	describe(callable, &module, &name);
-	if (atomic_flag_test_and_set_explicit(&state.is_busy, memory_order_acquire))
-		return 0;
-	id = insert(key, &module, &name);
-	atomic_flag_clear_explicit(&state.is_busy, memory_order_release);
-	return id;
+	return insert(key, &module, &name);
 }
 
 bool callee_name(uint32_t id, struct callee *callee)
@@ -95,9 +89,11 @@ static struct slot *slot_of(struct table *table, uint64_t key)
 	struct slot *slot;
 
 	for (uint64_t at = key >> 40;; at++) {
+		uint64_t there;
+
 		slot = &table->slots[at % SLOTS];
-		if (!atomic_load_explicit(&slot->id, memory_order_acquire) ||
-		    atomic_load_explicit(&slot->key, memory_order_relaxed) == key)
+		there = atomic_load_explicit(&slot->key, memory_order_relaxed);
+		if (there == 0 || there == key)
 			return slot;
 	}
 }
@@ -124,38 +120,60 @@ static void describe(struct py_object *callable, struct callee_text *module,
 static uint32_t insert(uint64_t key, const struct callee_text *module,
 		       const struct callee_text *name)
 {
-	struct table *table = atomic_load_explicit(&state.table, memory_order_relaxed);
-	uint32_t count = atomic_load_explicit(&state.count, memory_order_relaxed), id;
+	struct table *table = table_made();
+	uint32_t id = table ? row_of(table, module, name) : 0, earlier = 0;
 	struct slot *slot;
+	uint64_t there;
 
-	if (!table) {
-		table = os_pages_map(sizeof(*table));
-		if (!table)
-			return 0;
-		atomic_store_explicit(&state.table, table, memory_order_release);
-	}
-	slot = slot_of(table, key);
-	id = atomic_load_explicit(&slot->id, memory_order_relaxed);
-	if (id)
-		return id;
-	if (count == CALLEE_MAX || ARENA_BYTES - state.used_bytes < module->used + name->used + 2) {
+	if (!id)
+		return 0;
+	/* Who takes a slot has a row, and there are more slots than rows: one is free. */
+	do {
+		slot = slot_of(table, key);
+		there = 0;
+	} while (!atomic_compare_exchange_strong(&slot->key, &there, key) && there != key);
+	/* Pairs with those that look it up: its row is complete. */
+	return atomic_compare_exchange_strong(&slot->id, &earlier, id) ? id : earlier;
+}
+
+static struct table *table_made(void)
+{
+	struct table *table = atomic_load_explicit(&state.table, memory_order_acquire), *made;
+
+	if (table)
+		return table;
+	made = os_pages_map(sizeof(*made));
+	if (!made || atomic_compare_exchange_strong(&state.table, &table, made))
+		return made;
+	os_pages_unmap(made, sizeof(*made));
+	return table;
+}
+
+/* A row of these texts: its id; 0: no room. */
+static uint32_t row_of(struct table *table, const struct callee_text *module,
+		       const struct callee_text *name)
+{
+	/* The byte after each is the mapping's zero */
+	uint32_t bytes = (uint32_t)(module->used + name->used + 2), row, at;
+
+	if (!take(&state.used_bytes, bytes, ARENA_BYTES, &at) ||
+	    !take(&state.count, 1, CALLEE_MAX, &row)) {
 		atomic_store_explicit(&state.is_full, true, memory_order_relaxed);
 		return 0;
 	}
-	table->rows[count].module = put(table, module);
-	table->rows[count].name = put(table, name);
-	atomic_store_explicit(&state.count, count + 1, memory_order_release);
-	atomic_store_explicit(&slot->key, key, memory_order_relaxed);
-	atomic_store_explicit(&slot->id, count + 1, memory_order_release);
-	return count + 1;
+	table->rows[row] = (struct row){ at, at + (uint32_t)module->used + 1 };
+	memcpy(table->arena + at, module->bytes, module->used);
+	memcpy(table->arena + table->rows[row].name, name->bytes, name->used);
+	return row + 1;
 }
 
-static uint32_t put(struct table *table, const struct callee_text *text)
+/* The first of so many; false: they would be too many, and none is taken. */
+static bool take(_Atomic uint32_t *used, uint32_t more, uint32_t most, uint32_t *first)
 {
-	uint32_t at = state.used_bytes;
-
-	memcpy(table->arena + at, text->bytes, text->used);
-	/* The byte after it is the mapping's zero */
-	state.used_bytes += (uint32_t)text->used + 1;
-	return at;
+	*first = atomic_load_explicit(used, memory_order_relaxed);
+	do {
+		if (most - *first < more)
+			return false;
+	} while (!atomic_compare_exchange_weak(used, first, *first + more));
+	return true;
 }

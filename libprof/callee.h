@@ -22,8 +22,6 @@
 /* Prove on the running interpreter what we take its functions to look like in memory; needs frames_check.
    NULL, or one sentence: all functions of C are then one, called "[C]". setup */
 errmsg callee_start(void);
-/* In a child: whoever was adding to the table is gone. setup */
-void callee_after_fork(void);
 
 /*
  * Which function this call calls; 0: none of C's (a Python function, or a bound method of one), which its
@@ -31,7 +29,7 @@ void callee_after_fork(void);
  * callback
  */
 uint64_t callee_key(struct py_object *callable, struct py_object *self);
-/* Its id; 0: the table is full, or another thread is adding to it (callers count that). callback */
+/* Its id; 0: the table is full (callers count that), or there is no memory for one. callback */
 uint32_t callee_find(uint64_t key, struct py_object *callable, struct py_object *self);
 
 struct callee {
