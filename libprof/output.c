@@ -113,6 +113,7 @@ errmsg output_write_file(const struct profile *profile, const struct profile *ba
 	if (base && exporter->hooks->compares &&
 	    output_find(base, profile_string(profile, measurement)) != 0)
 		settings.base = base;
+	sink_watch(sink, profile->watch);
 	exporter->hooks->write(profile, measurement, &settings, sink);
 	return sink_close(sink);
 }

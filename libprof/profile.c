@@ -68,6 +68,11 @@ void profile_keep_points(struct profile *profile)
 	profile->maker->keeps_points = true;
 }
 
+void profile_watch(struct profile *profile, struct watch watch)
+{
+	profile->watch = watch;
+}
+
 errmsg profile_add_file(struct profile *profile, const char *path)
 {
 	return profile_add_through(profile, path, &profile_take_hooks, profile->maker);
@@ -77,8 +82,11 @@ errmsg profile_add_through(struct profile *profile, const char *path,
 			   const struct recording_hooks *hooks, void *self)
 {
 	bool is_cut = false;
-	errmsg error = recording_read_file(path, hooks, self, &is_cut);
+	errmsg error;
 
+	profile->maker->path = path;
+	error = recording_read_file(path, hooks, self, &is_cut);
+	profile->maker->path = NULL;
 	return added(profile, error, is_cut);
 }
 

@@ -13,6 +13,7 @@
 #include "intern.h"
 #include "prof.h"
 #include "recording.h"
+#include "watch.h"
 #include "wire.h"
 
 struct profile_function {
@@ -104,6 +105,7 @@ struct profile {
 	size_t function_count, frame_count, node_count, process_count, thread_count, mapping_count,
 		metric_count, sample_count, point_count, error_count, note_count, loss_count;
 	bool cut; /* a recording ended in a torn tail */
+	struct watch watch; /* of the work on it */
 	struct profile_maker *maker; /* of profile.c while recordings are added */
 };
 
@@ -112,6 +114,8 @@ struct profile *profile_new(void);
 void profile_free(struct profile *profile);
 /* Keep the time of each sample, at 24 bytes each; before anything is added. drainer, tool */
 void profile_keep_points(struct profile *profile);
+/* Whom to tell while it is read from files, finished, and written to others (output.h). drainer, tool */
+void profile_watch(struct profile *profile, struct watch watch);
 /* Fold in one recording from a file; NULL, or what is wrong with it. drainer, tool */
 errmsg profile_add_file(struct profile *profile, const char *path);
 errmsg profile_add_bytes(struct profile *profile, const void *bytes, size_t size_bytes);

@@ -25,6 +25,7 @@ struct filter_thread {
 struct filter_reading {
 	const struct profile_filter *filter;
 	struct profile_maker *maker;
+	const char *path;
 	bool is_left_out, failed;
 	uint64_t start_ns; /* CLOCK_MONOTONIC */
 	struct pairs ids; /* (a thread's id, 0) */
@@ -37,6 +38,7 @@ struct filter_reading {
 };
 
 static void learn_thread(void *self, const struct recording_thread *thread);
+static void learn_step(void *self, uint64_t done_bytes, uint64_t all_bytes);
 static struct filter_thread *find_thread(struct filter_reading *reading, uint32_t id);
 static void pass_head(void *self, const struct recording_summary *summary);
 static uint64_t later(uint64_t time_ns, uint64_t by_ns);
@@ -57,8 +59,9 @@ static uint8_t marks_of(struct filter_reading *reading, uint32_t function);
 static void pass_note(void *self, const char *key, const char *value);
 static void pass_loss(void *self, const char *reason, const char *help, uint64_t count);
 static void pass_flushed(void *self, uint64_t time_ns);
+static void pass_step(void *self, uint64_t done_bytes, uint64_t all_bytes);
 
-static const struct recording_hooks learn_hooks = { .thread = learn_thread };
+static const struct recording_hooks learn_hooks = { .thread = learn_thread, .step = learn_step };
 static const struct recording_hooks pass_hooks = {
 	.head = pass_head,
 	.setting = pass_setting,
@@ -73,12 +76,13 @@ static const struct recording_hooks pass_hooks = {
 	.note = pass_note,
 	.loss = pass_loss,
 	.flushed = pass_flushed,
+	.step = pass_step,
 };
 
 errmsg profile_add_filtered(struct profile *profile, const char *path,
 			    const struct profile_filter *filter)
 {
-	struct filter_reading reading = { .filter = filter, .maker = profile->maker };
+	struct filter_reading reading = { .filter = filter, .maker = profile->maker, .path = path };
 	bool is_cut = false;
 	errmsg error = NULL;
 
@@ -110,6 +114,14 @@ static void learn_thread(void *self, const struct recording_thread *thread)
 		return;
 	row->name = intern_put(&reading->names, thread->name, name_bytes, NULL);
 	reading->failed |= row->name == 0;
+}
+
+/* The first of two readings. */
+static void learn_step(void *self, uint64_t done_bytes, uint64_t all_bytes)
+{
+	struct filter_reading *reading = self;
+
+	watch_step(&reading->maker->profile->watch, reading->path, done_bytes, 2 * all_bytes);
 }
 
 /* NULL: no memory. */
@@ -330,4 +342,13 @@ static void pass_flushed(void *self, uint64_t time_ns)
 
 	if (!reading->is_left_out)
 		profile_take_hooks.flushed(reading->maker, time_ns < end_ns ? time_ns : end_ns);
+}
+
+static void pass_step(void *self, uint64_t done_bytes, uint64_t all_bytes)
+{
+	struct filter_reading *reading = self;
+	uint64_t before_bytes = reading->filter->thread ? all_bytes : 0;
+
+	watch_step(&reading->maker->profile->watch, reading->path, before_bytes + done_bytes,
+		   before_bytes + all_bytes);
 }

@@ -36,6 +36,7 @@ struct profile_maker {
 	struct profile *profile;
 	errmsg error;
 	struct wire_buffer text; /* scratch */
+	const char *path; /* of the file that is being read; NULL: none */
 
 	/* content -> id */
 	struct intern functions;

@@ -148,6 +148,8 @@ struct recording_hooks {
 	void (*note)(void *self, const char *key, const char *value);
 	void (*loss)(void *self, const char *reason, const char *help, uint64_t count);
 	void (*flushed)(void *self, uint64_t time_ns);
+	/* So much of the bytes is read: at each block's end, and in long ones. */
+	void (*step)(void *self, uint64_t done_bytes, uint64_t all_bytes);
 };
 /* Read memory; NULL, or why nothing could be read at all. *good_bytes is where the good part ends.
    drainer, tool */

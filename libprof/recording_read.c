@@ -25,6 +25,7 @@
 #include <xxhash.h>
 
 #define WINDOW_BYTES ((size_t)256 << 10)
+#define STEP_BYTES ((size_t)16 << 10)
 #define KNOWN_THREADS 64
 #define METRICS_MAX 256
 
@@ -52,6 +53,8 @@ struct reader {
 	const struct recording_hooks *hooks;
 	void *self;
 	struct source source;
+	uint64_t block_end;
+	size_t step_left; /* bytes of the block that are left when the next step is due */
 	uint32_t version;
 	uint32_t metric_count;
 	struct intern threads; /* ids that have been announced */
@@ -71,6 +74,9 @@ static errmsg read_header(struct reader *reader);
 static const uint8_t *next_block(struct source *source, uint64_t at, uint32_t *length);
 static const uint8_t *source_get(struct source *source, uint64_t at, uint64_t size_bytes);
 static bool read_block(struct reader *reader, uint8_t type, struct wire_cursor *cursor);
+static void begin_steps(struct reader *reader, size_t left_bytes);
+static inline bool has_more(struct reader *reader, const struct wire_cursor *cursor);
+static void step(struct reader *reader, size_t left_bytes);
 static void read_head(struct reader *reader, struct wire_cursor *cursor);
 static void read_settings(struct reader *reader, struct wire_cursor *cursor);
 static void read_metrics(struct reader *reader, struct wire_cursor *cursor);
@@ -148,9 +154,10 @@ static errmsg read_all(struct reader *reader, uint64_t *good_bytes)
 		/* The head comes first, and once. */
 		if ((at == RECORDING_HEADER_BYTES) != (type == RECORDING_BLOCK_HEAD))
 			break;
+		reader->block_end = at + RECORDING_BLOCK_BYTES + (uint64_t)length;
 		if (!read_block(reader, type, &cursor))
 			break;
-		at += RECORDING_BLOCK_BYTES + (uint64_t)length;
+		at = reader->block_end;
 	}
 	if (reader->no_memory || reader->source.no_memory)
 		error = "no memory";
@@ -243,10 +250,35 @@ static bool read_block(struct reader *reader, uint8_t type, struct wire_cursor *
 		[RECORDING_BLOCK_FLUSH] = read_flush,
 	};
 
+	begin_steps(reader, wire_left(cursor));
 	/* A later minor version may have blocks that this one does not know. */
 	if (type < RECORDING_BLOCK_END && readers[type])
 		readers[type](reader, cursor);
+	step(reader, 0);
 	return !cursor->failed;
+}
+
+static void begin_steps(struct reader *reader, size_t left_bytes)
+{
+	reader->step_left = left_bytes > STEP_BYTES ? left_bytes - STEP_BYTES : 0;
+}
+
+/* A block of tables may be long: whoever watches does not wait for its end. */
+static inline bool has_more(struct reader *reader, const struct wire_cursor *cursor)
+{
+	size_t left_bytes = wire_left(cursor);
+
+	if (left_bytes < reader->step_left)
+		step(reader, left_bytes);
+	return left_bytes > 0;
+}
+
+static void step(struct reader *reader, size_t left_bytes)
+{
+	begin_steps(reader, left_bytes);
+	if (reader->hooks->step)
+		reader->hooks->step(reader->self, reader->block_end - left_bytes,
+				    reader->source.size);
 }
 
 static void read_head(struct reader *reader, struct wire_cursor *cursor)
@@ -267,7 +299,7 @@ static void read_head(struct reader *reader, struct wire_cursor *cursor)
 
 static void read_settings(struct reader *reader, struct wire_cursor *cursor)
 {
-	while (wire_left(cursor) > 0) {
+	while (has_more(reader, cursor)) {
 		const char *name = get_text(cursor).bytes;
 		const char *value = get_text(cursor).bytes;
 		const char *preset = get_text(cursor).bytes;
@@ -279,7 +311,7 @@ static void read_settings(struct reader *reader, struct wire_cursor *cursor)
 
 static void read_metrics(struct reader *reader, struct wire_cursor *cursor)
 {
-	while (wire_left(cursor) > 0) {
+	while (has_more(reader, cursor)) {
 		struct recording_metric row;
 
 		row.collector = get_text(cursor).bytes;
@@ -324,7 +356,7 @@ static void read_strings(struct reader *reader, struct wire_cursor *cursor)
 	reader->pieces = piece;
 	memcpy(piece->bytes, cursor->at, size_bytes);
 	*cursor = wire_cursor(piece->bytes, size_bytes);
-	while (wire_left(cursor) > 0) {
+	while (has_more(reader, cursor)) {
 		struct text text = get_text(cursor);
 		void *strings = reader->strings;
 
@@ -342,7 +374,7 @@ static void read_strings(struct reader *reader, struct wire_cursor *cursor)
 
 static void read_functions(struct reader *reader, struct wire_cursor *cursor)
 {
-	while (wire_left(cursor) > 0) {
+	while (has_more(reader, cursor)) {
 		struct text module = get_string(reader, cursor);
 		struct text name = get_string(reader, cursor);
 		struct text file = get_string(reader, cursor);
@@ -369,7 +401,7 @@ static void read_functions(struct reader *reader, struct wire_cursor *cursor)
 
 static void read_frames(struct reader *reader, struct wire_cursor *cursor)
 {
-	while (wire_left(cursor) > 0) {
+	while (has_more(reader, cursor)) {
 		uint32_t function = wire_get_u32(cursor, reader->function_count);
 		uint32_t line = wire_get_u32(cursor, UINT32_MAX);
 
@@ -385,7 +417,7 @@ static void read_frames(struct reader *reader, struct wire_cursor *cursor)
 
 static void read_nodes(struct reader *reader, struct wire_cursor *cursor)
 {
-	while (wire_left(cursor) > 0) {
+	while (has_more(reader, cursor)) {
 		uint32_t back = wire_get_u32(cursor, reader->node_count);
 		uint32_t parent = back ? reader->node_count + 1 - back : 0;
 		uint32_t frame = wire_get_u32(cursor, reader->frame_count);
@@ -420,7 +452,7 @@ static bool keep_depth(struct reader *reader, uint32_t parent)
 
 static void read_threads(struct reader *reader, struct wire_cursor *cursor)
 {
-	while (wire_left(cursor) > 0) {
+	while (has_more(reader, cursor)) {
 		struct recording_thread thread = { .id = wire_get_u32(cursor, UINT32_MAX) };
 
 		thread.tid = wire_get_varint(cursor);
@@ -438,7 +470,7 @@ static void read_threads(struct reader *reader, struct wire_cursor *cursor)
 
 static void read_mappings(struct reader *reader, struct wire_cursor *cursor)
 {
-	while (wire_left(cursor) > 0) {
+	while (has_more(reader, cursor)) {
 		struct recording_mapping mapping;
 
 		mapping.start = wire_get_varint(cursor);
@@ -455,7 +487,7 @@ static void read_samples(struct reader *reader, struct wire_cursor *cursor)
 {
 	struct recording_sample sample = { 0 };
 
-	while (wire_left(cursor) > 0) {
+	while (has_more(reader, cursor)) {
 		uint8_t flags = wire_get_u8(cursor);
 
 		if (flags & RECORDING_SAMPLE_THREAD) {
@@ -497,7 +529,7 @@ static void know_thread(struct reader *reader, struct wire_cursor *cursor, uint3
 
 static void read_notes(struct reader *reader, struct wire_cursor *cursor)
 {
-	while (wire_left(cursor) > 0) {
+	while (has_more(reader, cursor)) {
 		const char *key = get_text(cursor).bytes;
 		const char *value = get_text(cursor).bytes;
 
@@ -508,7 +540,7 @@ static void read_notes(struct reader *reader, struct wire_cursor *cursor)
 
 static void read_losses(struct reader *reader, struct wire_cursor *cursor)
 {
-	while (wire_left(cursor) > 0) {
+	while (has_more(reader, cursor)) {
 		const char *reason = get_text(cursor).bytes;
 		const char *help = get_text(cursor).bytes;
 		uint64_t count = wire_get_varint(cursor);

@@ -20,6 +20,7 @@
 #include <zlib.h>
 
 #define BUFFER_BYTES ((size_t)64 << 10)
+#define STEP_BYTES ((size_t)64 << 10)
 #define PACKED_BYTES ((size_t)16 << 10)
 #define FORMAT_BYTES 512
 #define ASIDE_TRIES 9
@@ -35,6 +36,9 @@ struct sink {
 	bool gzip, ended;
 	z_stream stream;
 	uint8_t *packed;
+	struct watch watch;
+	uint64_t stepped_bytes; /* put up to the last step */
+	size_t step_bytes; /* to be put until the next; without a watch more than there is */
 };
 
 const char SINK_TAKEN[] = "the name is taken";
@@ -45,6 +49,7 @@ static struct sink *sink_new(bool gzip);
 static void *zlib_alloc(void *opaque, unsigned items, unsigned size_bytes);
 static void zlib_free(void *opaque, void *block);
 static void open_aside(struct sink *sink, const char *path);
+static void put(struct sink *sink, const void *bytes, size_t size_bytes);
 static void deflate_all(struct sink *sink, const void *bytes, size_t size_bytes, int flush);
 static void emit(struct sink *sink, const void *bytes, size_t size_bytes);
 static void write_out(struct sink *sink);
@@ -71,12 +76,26 @@ struct sink *sink_memory(bool gzip)
 	return sink_new(gzip);
 }
 
+void sink_watch(struct sink *sink, struct watch watch)
+{
+	sink->watch = watch;
+	sink->step_bytes = watch.step ? STEP_BYTES : SIZE_MAX;
+}
+
 void sink_put(struct sink *sink, const void *bytes, size_t size_bytes)
 {
-	if (sink->gzip)
-		deflate_all(sink, bytes, size_bytes, Z_NO_FLUSH);
-	else
-		emit(sink, bytes, size_bytes);
+	const uint8_t *from = bytes;
+
+	while (size_bytes >= sink->step_bytes) {
+		put(sink, from, sink->step_bytes);
+		from += sink->step_bytes;
+		size_bytes -= sink->step_bytes;
+		sink->step_bytes = STEP_BYTES;
+		sink->stepped_bytes += STEP_BYTES;
+		watch_step(&sink->watch, sink->path ? sink->path : "-", sink->stepped_bytes, 0);
+	}
+	put(sink, from, size_bytes);
+	sink->step_bytes -= size_bytes;
 }
 
 void sink_puts(struct sink *sink, const char *text)
@@ -141,6 +160,7 @@ static struct sink *sink_new(bool gzip)
 	if (!sink)
 		return NULL;
 	sink->fd = -1;
+	sink->step_bytes = SIZE_MAX;
 	if (!gzip)
 		return sink;
 	sink->packed = heap_alloc(PACKED_BYTES);
@@ -188,6 +208,14 @@ static void open_aside(struct sink *sink, const char *path)
 		sink_fail(sink, file_error(-fd));
 	else
 		sink->fd = fd;
+}
+
+static void put(struct sink *sink, const void *bytes, size_t size_bytes)
+{
+	if (sink->gzip)
+		deflate_all(sink, bytes, size_bytes, Z_NO_FLUSH);
+	else
+		emit(sink, bytes, size_bytes);
 }
 
 static void deflate_all(struct sink *sink, const void *bytes, size_t size_bytes, int flush)

@@ -9,6 +9,7 @@
 #define SINK_H
 
 #include "prof.h"
+#include "watch.h"
 
 struct sink;
 
@@ -16,6 +17,8 @@ struct sink;
 struct sink *sink_open(const char *path, bool gzip);
 /* A sink into memory. NULL: no memory. drainer, tool */
 struct sink *sink_memory(bool gzip);
+/* Whom to tell how much has been put; in steps of 64 KiB. drainer, tool */
+void sink_watch(struct sink *sink, struct watch watch);
 void sink_put(struct sink *sink, const void *bytes, size_t size_bytes);
 void sink_puts(struct sink *sink, const char *text);
 /* log_format's conversions, at most 511 bytes. drainer, tool */

@@ -143,7 +143,7 @@ static void on_flushed(void *self, uint64_t time_ns)
 
 static const struct recording_hooks hooks = {
 	on_head,   on_setting, on_metric, on_epoch, on_function, on_frame,   on_node,
-	on_thread, on_mapping, on_sample, on_note,  on_loss,	 on_flushed,
+	on_thread, on_mapping, on_sample, on_note,  on_loss,	 on_flushed, NULL,
 };
 
 static UNUSED errmsg count(const void *bytes, size_t size, struct counts *counts, size_t *good)
