@@ -66,6 +66,7 @@ LINK_TEST = $(COMPILE) -MF $@.d -o $@ $(filter %.c %.o,$^) $(WRAPS) \
 $(B)/tests/unit/%: tests/unit/%.c $(call SHARED,tests/unit) $(B)/libprof.a
 	@mkdir -p $(@D)
 	$(LINK_TEST) $(B)/libprof.a $(ZLIB)
+$(B)/tests/unit/test_progress: $(O)/cli/progress.o
 $(B)/tests/e2e/%: tests/e2e/%.c $(call SHARED,tests/e2e) $(B)/libprof.a
 	@mkdir -p $(@D)
 	$(LINK_TEST) -lc $(B)/libprof.a $(ZLIB)

@@ -12,6 +12,7 @@
 #include "filter.h"
 #include "output.h"
 #include "profile_view.h"
+#include "progress.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -187,6 +188,7 @@ static int read_files(const struct export *export, char **files, size_t count, s
 		return cli_fail(files[0], "no memory");
 	if (output_needs_points(cli_exporters, export->formats))
 		profile_keep_points(profile);
+	profile_watch(profile, progress_begin());
 	for (size_t i = 0; i < count; i++) {
 		bool was_cut = profile->cut;
 
@@ -199,6 +201,7 @@ static int read_files(const struct export *export, char **files, size_t count, s
 	error = profile_finish(profile);
 	if (!error && (export->by == SUMMARY_FILE || export->by == SUMMARY_MODULE))
 		error = profile_view_by(profile, export->by);
+	progress_erase();
 	return error ? cli_fail(files[0], error) : CLI_GOOD;
 }
 
@@ -220,7 +223,7 @@ static int write_profile(const struct export *export, const struct profile *prof
 		if (error)
 			return cli_fail(export->out, error);
 		if (strcmp(export->out, "-") != 0)
-			puts(export->out);
+			report_file(NULL, export->out, NULL);
 		return CLI_GOOD;
 	}
 	if (export->out && strcmp(export->out, "-") == 0)
@@ -295,6 +298,7 @@ static char *without_suffix(const char *path, const char *suffix)
 static void report_file(void *self, const char *path, errmsg error)
 {
 	(void)self;
+	progress_erase();
 	if (error)
 		cli_fail(path, error);
 	else

@@ -4,6 +4,7 @@
 #include "cli.h"
 
 #include "log.h"
+#include "progress.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -64,6 +65,7 @@ int cli_usage(const char *format, ...)
 {
 	va_list arguments;
 
+	progress_erase();
 	fputs("monprof: ", stderr);
 	va_start(arguments, format);
 	vfprintf(stderr, format, arguments);
@@ -74,6 +76,7 @@ int cli_usage(const char *format, ...)
 
 int cli_fail(const char *file, const char *reason)
 {
+	progress_erase();
 	fprintf(stderr, "monprof: %s: %s\n", file, reason);
 	return CLI_FAILED;
 }

@@ -8,6 +8,7 @@
  */
 #include "file.h"
 #include "pprof_profile.h"
+#include "progress.h"
 #include "recording_format.h"
 #include "report.h"
 
@@ -69,11 +70,15 @@ static errmsg sum_recordings(struct report_input *input, const struct report_wis
 	input->profile = profile_new();
 	if (!input->profile)
 		return "no memory";
+	profile_watch(input->profile, progress_begin());
 	for (size_t i = 0; i < wish->file_count && !error; i++) {
 		*file = wish->files[i];
 		error = filter_add_file(&wish->filter, input->profile, *file);
 	}
-	return error ? error : profile_finish(input->profile);
+	if (!error)
+		error = profile_finish(input->profile);
+	progress_erase();
+	return error;
 }
 
 static errmsg read_pprof(struct report_input *input, const char *path)
