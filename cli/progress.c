@@ -28,7 +28,7 @@ static struct {
 } progress;
 
 static bool can_rewrite(void);
-static void step(void *self, const char *path, uint64_t done_bytes, uint64_t all_bytes);
+static bool step(void *self, const char *path, uint64_t done_bytes, uint64_t all_bytes);
 static bool is_in_foreground(void);
 static void show(const char *doing, const char *path, const char *percent);
 static size_t terminal_columns(void);
@@ -56,7 +56,7 @@ static bool can_rewrite(void)
 	return isatty(STDERR_FILENO) && terminal && *terminal && strcmp(terminal, "dumb") != 0;
 }
 
-static void step(void *self, const char *path, uint64_t done_bytes, uint64_t all_bytes)
+static bool step(void *self, const char *path, uint64_t done_bytes, uint64_t all_bytes)
 {
 	uint64_t now_ns = os_monotonic_ns();
 	char percent[16] = "";
@@ -64,12 +64,13 @@ static void step(void *self, const char *path, uint64_t done_bytes, uint64_t all
 	(void)self;
 	/* What goes to standard output may be on the same terminal. */
 	if (now_ns < progress.next_ns || !path || strcmp(path, "-") == 0 || !is_in_foreground())
-		return;
+		return true;
 	progress.next_ns = now_ns + INTERVAL_NS;
 	if (all_bytes > 0)
 		snprintf(percent, sizeof(percent), " %u %%",
 			 (unsigned)((double)done_bytes * 100 / (double)all_bytes));
 	show(all_bytes > 0 ? "reading " : "writing ", path, percent);
+	return true;
 }
 
 /* In the background the terminal is somebody else's; one that is not ours to begin with has no such group. */

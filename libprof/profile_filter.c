@@ -38,7 +38,7 @@ struct filter_reading {
 };
 
 static void learn_thread(void *self, const struct recording_thread *thread);
-static void learn_step(void *self, uint64_t done_bytes, uint64_t all_bytes);
+static bool learn_step(void *self, uint64_t done_bytes, uint64_t all_bytes);
 static struct filter_thread *find_thread(struct filter_reading *reading, uint32_t id);
 static void pass_head(void *self, const struct recording_summary *summary);
 static uint64_t later(uint64_t time_ns, uint64_t by_ns);
@@ -59,7 +59,7 @@ static uint8_t marks_of(struct filter_reading *reading, uint32_t function);
 static void pass_note(void *self, const char *key, const char *value);
 static void pass_loss(void *self, const char *reason, const char *help, uint64_t count);
 static void pass_flushed(void *self, uint64_t time_ns);
-static void pass_step(void *self, uint64_t done_bytes, uint64_t all_bytes);
+static bool pass_step(void *self, uint64_t done_bytes, uint64_t all_bytes);
 
 static const struct recording_hooks learn_hooks = { .thread = learn_thread, .step = learn_step };
 static const struct recording_hooks pass_hooks = {
@@ -117,11 +117,12 @@ static void learn_thread(void *self, const struct recording_thread *thread)
 }
 
 /* The first of two readings. */
-static void learn_step(void *self, uint64_t done_bytes, uint64_t all_bytes)
+static bool learn_step(void *self, uint64_t done_bytes, uint64_t all_bytes)
 {
 	struct filter_reading *reading = self;
 
-	watch_step(&reading->maker->profile->watch, reading->path, done_bytes, 2 * all_bytes);
+	return watch_step(&reading->maker->profile->watch, reading->path, done_bytes,
+			  2 * all_bytes);
 }
 
 /* NULL: no memory. */
@@ -344,11 +345,11 @@ static void pass_flushed(void *self, uint64_t time_ns)
 		profile_take_hooks.flushed(reading->maker, time_ns < end_ns ? time_ns : end_ns);
 }
 
-static void pass_step(void *self, uint64_t done_bytes, uint64_t all_bytes)
+static bool pass_step(void *self, uint64_t done_bytes, uint64_t all_bytes)
 {
 	struct filter_reading *reading = self;
 	uint64_t before_bytes = reading->filter->thread ? all_bytes : 0;
 
-	watch_step(&reading->maker->profile->watch, reading->path, before_bytes + done_bytes,
-		   before_bytes + all_bytes);
+	return watch_step(&reading->maker->profile->watch, reading->path, before_bytes + done_bytes,
+			  before_bytes + all_bytes);
 }

@@ -39,7 +39,7 @@ static void add_sample(struct profile_maker *maker, const struct pending_sample 
 static void take_note(void *self, const char *key, const char *value);
 static void take_loss(void *self, const char *reason, const char *help, uint64_t count);
 static void take_flushed(void *self, uint64_t time_ns);
-static void take_step(void *self, uint64_t done_bytes, uint64_t all_bytes);
+static bool take_step(void *self, uint64_t done_bytes, uint64_t all_bytes);
 static uint32_t find_metric(struct profile_maker *maker, const struct recording_metric *row);
 static uint32_t find_thread(struct profile_maker *maker, uint32_t id);
 static uint64_t hash_sample(const struct profile_sample *sample);
@@ -369,11 +369,11 @@ static void take_flushed(void *self, uint64_t time_ns)
 		process->end_monotonic_ns = time_ns;
 }
 
-static void take_step(void *self, uint64_t done_bytes, uint64_t all_bytes)
+static bool take_step(void *self, uint64_t done_bytes, uint64_t all_bytes)
 {
 	struct profile_maker *maker = self;
 
-	watch_step(&maker->profile->watch, maker->path, done_bytes, all_bytes);
+	return watch_step(&maker->profile->watch, maker->path, done_bytes, all_bytes);
 }
 
 /* Index of the metric of this name, made if there is none. */

@@ -112,8 +112,13 @@ errmsg recording_flush(struct recording *recording, uint64_t time_ns, uint64_t *
 /* The descriptor is gone (the drainer that owned it ended, or a forked parent's): the next flush opens
    the path again, without O_CREAT, and goes on only if it is the same file of the same session. drainer */
 void recording_detach(struct recording *recording);
+/* Go on in another file with what follows; what waits has been flushed. The old file is closed and stays, ids begin
+   anew, threads, mappings, notes and losses are to be said again. False: no memory, nothing has changed. drainer */
+bool recording_renew(struct recording *recording, const struct recording_head *head);
 /* True once a file exists. any */
 bool recording_created(const struct recording *recording);
+/* How large it is. any */
+uint64_t recording_bytes(const struct recording *recording);
 const char *recording_path(const struct recording *recording);
 /* Samples put since the start. any */
 uint64_t recording_samples(const struct recording *recording);
@@ -148,8 +153,8 @@ struct recording_hooks {
 	void (*note)(void *self, const char *key, const char *value);
 	void (*loss)(void *self, const char *reason, const char *help, uint64_t count);
 	void (*flushed)(void *self, uint64_t time_ns);
-	/* So much of the bytes is read: at each block's end, and in long ones. */
-	void (*step)(void *self, uint64_t done_bytes, uint64_t all_bytes);
+	/* So much of the bytes is read: at each block's end, and in long ones. False: read no more (WATCH_STOPPED). */
+	bool (*step)(void *self, uint64_t done_bytes, uint64_t all_bytes);
 };
 /* Read memory; NULL, or why nothing could be read at all. *good_bytes is where the good part ends.
    drainer, tool */

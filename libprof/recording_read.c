@@ -14,6 +14,7 @@
 #include "file.h"
 #include "heap.h"
 #include "recording_format.h"
+#include "watch.h"
 #include "wire.h"
 
 #include <fcntl.h>
@@ -54,6 +55,7 @@ struct reader {
 	void *self;
 	struct source source;
 	uint64_t block_end;
+	bool is_stopped; /* by a step */
 	size_t step_left; /* bytes of the block that are left when the next step is due */
 	uint32_t version;
 	uint32_t metric_count;
@@ -76,7 +78,7 @@ static const uint8_t *source_get(struct source *source, uint64_t at, uint64_t si
 static bool read_block(struct reader *reader, uint8_t type, struct wire_cursor *cursor);
 static void begin_steps(struct reader *reader, size_t left_bytes);
 static inline bool has_more(struct reader *reader, const struct wire_cursor *cursor);
-static void step(struct reader *reader, size_t left_bytes);
+static bool step(struct reader *reader, size_t left_bytes);
 static void read_head(struct reader *reader, struct wire_cursor *cursor);
 static void read_settings(struct reader *reader, struct wire_cursor *cursor);
 static void read_metrics(struct reader *reader, struct wire_cursor *cursor);
@@ -161,6 +163,8 @@ static errmsg read_all(struct reader *reader, uint64_t *good_bytes)
 	}
 	if (reader->no_memory || reader->source.no_memory)
 		error = "no memory";
+	if (!error && reader->is_stopped)
+		error = WATCH_STOPPED;
 	if (!error && at == RECORDING_HEADER_BYTES)
 		error = "the head of the recording is damaged";
 	*good_bytes = error ? 0 : at;
@@ -254,8 +258,7 @@ static bool read_block(struct reader *reader, uint8_t type, struct wire_cursor *
 	/* A later minor version may have blocks that this one does not know. */
 	if (type < RECORDING_BLOCK_END && readers[type])
 		readers[type](reader, cursor);
-	step(reader, 0);
-	return !cursor->failed;
+	return step(reader, 0) && !cursor->failed;
 }
 
 static void begin_steps(struct reader *reader, size_t left_bytes)
@@ -268,17 +271,16 @@ static inline bool has_more(struct reader *reader, const struct wire_cursor *cur
 {
 	size_t left_bytes = wire_left(cursor);
 
-	if (left_bytes < reader->step_left)
-		step(reader, left_bytes);
-	return left_bytes > 0;
+	return (left_bytes >= reader->step_left || step(reader, left_bytes)) && left_bytes > 0;
 }
 
-static void step(struct reader *reader, size_t left_bytes)
+static bool step(struct reader *reader, size_t left_bytes)
 {
 	begin_steps(reader, left_bytes);
-	if (reader->hooks->step)
-		reader->hooks->step(reader->self, reader->block_end - left_bytes,
-				    reader->source.size);
+	if (reader->hooks->step && !reader->is_stopped)
+		reader->is_stopped = !reader->hooks->step(
+			reader->self, reader->block_end - left_bytes, reader->source.size);
+	return !reader->is_stopped;
 }
 
 static void read_head(struct reader *reader, struct wire_cursor *cursor)

@@ -92,7 +92,9 @@ void sink_put(struct sink *sink, const void *bytes, size_t size_bytes)
 		size_bytes -= sink->step_bytes;
 		sink->step_bytes = STEP_BYTES;
 		sink->stepped_bytes += STEP_BYTES;
-		watch_step(&sink->watch, sink->path ? sink->path : "-", sink->stepped_bytes, 0);
+		if (!watch_step(&sink->watch, sink->path ? sink->path : "-", sink->stepped_bytes,
+				0))
+			sink_fail(sink, WATCH_STOPPED);
 	}
 	put(sink, from, size_bytes);
 	sink->step_bytes -= size_bytes;

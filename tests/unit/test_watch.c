@@ -14,10 +14,10 @@
 struct seen {
 	const char *path;
 	uint64_t done_bytes, all_bytes, longest_bytes;
-	unsigned steps;
+	unsigned steps, stops_at; /* stops_at 0: never */
 };
 
-static void see(void *self, const char *path, uint64_t done_bytes, uint64_t all_bytes)
+static bool see(void *self, const char *path, uint64_t done_bytes, uint64_t all_bytes)
 {
 	struct seen *seen = self;
 
@@ -28,6 +28,7 @@ static void see(void *self, const char *path, uint64_t done_bytes, uint64_t all_
 	seen->done_bytes = done_bytes;
 	seen->all_bytes = all_bytes;
 	seen->steps++;
+	return seen->steps != seen->stops_at;
 }
 
 /* Its blocks of samples and of stacks are longer than a step. */
@@ -149,4 +150,26 @@ Test(watch, writing_is_told_in_small_steps, .fini = remove_scratch)
 		cr_assert_arr_eq(with.bytes, without.bytes, with.size);
 		profile_free(profile);
 	}
+}
+
+Test(watch, reading_stops_where_it_is_told_to, .fini = remove_scratch)
+{
+	struct seen seen = { .path = long_recording(), .stops_at = 2 };
+	struct profile *profile = watched(&seen);
+
+	cr_assert_eq(profile_add_file(profile, seen.path), WATCH_STOPPED);
+	cr_assert_eq(seen.steps, 2, "nobody is asked again");
+	profile_free(profile);
+}
+
+Test(watch, writing_stops_and_leaves_no_file, .fini = remove_scratch)
+{
+	char *path = in_scratch("stopped");
+	struct seen seen = { .path = path, .stops_at = 1 };
+	struct sink *sink = sink_open(path, false);
+
+	sink_watch(sink, (struct watch){ see, &seen });
+	write_all(NULL, 0, NULL, sink);
+	cr_assert_eq(sink_close(sink), WATCH_STOPPED);
+	cr_assert_neq(access(path, F_OK), 0);
 }
