@@ -16,6 +16,7 @@ enum cli_status { CLI_GOOD, CLI_FAILED, CLI_USAGE };
 /* Rows of exporters.def, ended by a NULL name. tool */
 extern const struct exporter cli_exporters[];
 
+int cli_dump(int argc, char **argv);
 int cli_export(int argc, char **argv);
 int cli_help(int argc, char **argv);
 int cli_report(int argc, char **argv);

@@ -24,6 +24,7 @@ static void help_all(void);
 static void show_option(enum option_id id);
 static void print_wrapped(const char *text);
 static const char *kind(const struct option *row);
+static int print_range(const char *limits, char *buffer, size_t size_bytes);
 static const char *limits(const struct option *row, char *buffer, size_t size_bytes);
 static void show_mdoc(void);
 static void mdoc_text(const char *lead, const char *text);
@@ -111,6 +112,7 @@ static const char *kind(const struct option *row)
 		[OPTION_TYPE_TIME] = "a time with its unit",
 		[OPTION_TYPE_PERCENT] = "a share with its unit",
 		[OPTION_TYPE_SIZE] = "a size with its unit",
+		[OPTION_TYPE_SPAN] = "a time or a size with its unit",
 		[OPTION_TYPE_CHOICE] = "one of",
 		[OPTION_TYPE_LIST] = "a list of",
 		[OPTION_TYPE_TEXT] = "text",
@@ -120,11 +122,29 @@ static const char *kind(const struct option *row)
 	return kinds[row->type];
 }
 
+/* " from 1s to 1h", of a SPAN " from 1s to 1h, from 1M to 1G". */
+static int print_range(const char *limits, char *buffer, size_t size_bytes)
+{
+	const char *dots = strstr(limits, "..");
+	size_t high_bytes = dots ? strcspn(dots + 2, "|") : 0;
+	int n;
+
+	if (!dots)
+		return 0;
+	n = snprintf(buffer, size_bytes, " from %.*s to %.*s", (int)(dots - limits), limits,
+		     (int)high_bytes, dots + 2);
+	if (dots[2 + high_bytes] == '|') {
+		n += snprintf(buffer + n, size_bytes - (size_t)n, ",");
+		n += print_range(dots + 3 + high_bytes, buffer + n, size_bytes - (size_t)n);
+	}
+	return n;
+}
+
 /* What may stand there, in words. */
 static const char *limits(const struct option *row, char *buffer, size_t size_bytes)
 {
-	int n = snprintf(buffer, size_bytes, "%s", kind(row));
-	const char *dots = strstr(row->limits, "..");
+	bool is_off = strcmp(row->preset, "off") == 0;
+	int n = snprintf(buffer, size_bytes, "%s%s", is_off ? "off, or " : "", kind(row));
 	const char *given;
 	char word[64];
 
@@ -132,9 +152,8 @@ static const char *limits(const struct option *row, char *buffer, size_t size_by
 		for (unsigned i = 0; (given = option_word(row, i, word, sizeof(word))) != NULL; i++)
 			n += snprintf(buffer + n, size_bytes - (size_t)n, "%s%s", i ? ", " : " ",
 				      given);
-	} else if (dots) {
-		n += snprintf(buffer + n, size_bytes - (size_t)n, " from %.*s to %s",
-			      (int)(dots - row->limits), row->limits, dots + 2);
+	} else {
+		n += print_range(row->limits, buffer + n, size_bytes - (size_t)n);
 	}
 	if (row->unit[0] != '\0')
 		snprintf(buffer + n, size_bytes - (size_t)n, " %s", row->unit);

@@ -30,6 +30,7 @@ static const struct command commands[] = {
 	{ "report", "FILE... --tree | --calls", "show who calls whom, or how often", cli_report },
 	{ "report", "FILE... --callers|--callees NAME", "show who calls one, or whom it calls",
 	  cli_report },
+	{ "dump", "PID... [-f FORMAT]", "have a running program write its profile", cli_dump },
 	{ "help", "[OPTION]", "explain every option, or one", cli_help },
 	{ "--help", NULL, NULL, help },
 	{ "-h", NULL, NULL, help },

@@ -20,9 +20,6 @@
 
 #define NS_PER_S UINT64_C(1000000000)
 #define PPM 1000000
-#define COST_DOUBT \
-	0.1 /* of what an event costs: in a program's caches it is more or less than in ours */
-#define BUSY_SHARE 0.1 /* of elapsed time, at work */
 #define TREES_SPARE 4
 #define TREES_SPARE_ALWAYS 16 /* in which a thread goes on when its tree is full */
 #define CHECK_NS NS_PER_S /* observed always: is the tool id still ours? */
@@ -45,12 +42,9 @@ static uint64_t calls_due_ns(void);
 static uint64_t calls_holds_ns(void);
 static bool calls_wants_burst(unsigned interpreter);
 static void calls_burst_asked(unsigned interpreter);
-static void calls_flush(uint64_t time_ns, collector_note *note);
 static uint64_t calls_cost_ns(void);
 static bool calls_rate(double factor);
 static uint64_t calls_remainder(enum metric metric, uint64_t own_ns);
-static void note_scales(collector_note *note, double elapsed_ns);
-static void note_scale(collector_note *note, const char *key, double scale);
 static void calls_stop(void);
 static void calls_leave(void);
 static void calls_after_fork(void);
@@ -71,6 +65,7 @@ const struct collector_hooks calls_collector = {
 	.burst_asked = calls_burst_asked,
 	.burst = calls_burst,
 	.flush = calls_flush,
+	.renew = calls_renew,
 	.cost_ns = calls_cost_ns,
 	.rate = calls_rate,
 	.remainder = calls_remainder,
@@ -91,7 +86,6 @@ static void window_watch(void);
 static uint64_t window_end_ticks(const struct calls_interpreter *one);
 static void losses_say(void);
 static void trees_stock(void);
-static void flushed(void);
 
 /* ---- start ---- */
 
@@ -181,7 +175,6 @@ static void plan_begin(void)
 	atomic_store(&calls.missed, 0);
 	calls_plan.observed_cpu_ns = calls_plan.doubted_ns = 0;
 	calls_plan.slowness = 1;
-	calls_plan.start_cpu_ns = calls_cpu_ns();
 	calls_plan.weight = 1;
 	calls_plan.pass_ns = CALLS_PASS_NS;
 	calls_plan.rate_ppm = calls_plan.wanted_ppm;
@@ -190,6 +183,7 @@ static void plan_begin(void)
 		calls_plan.window_ns = calls_plan.rate_ppm * NS_PER_S / PPM / WINDOWS_PER_S_MOST;
 	calls_next(calls_plan.start_ns);
 	calls_period_begin(option_number(OPTION_CALLS_PERIOD));
+	calls_renew(calls_plan.start_ns);
 	if (calls.mode != CALLS_WINDOWS)
 		calls_observe(&calls.interpreters[CALLS_MAIN]);
 }
@@ -448,81 +442,7 @@ static uint64_t calls_holds_ns(void)
 	return oldest_ns;
 }
 
-/* ---- flush, stop ---- */
-
-static void calls_flush(uint64_t time_ns, collector_note *note)
-{
-	uint64_t elapsed_ns = calls_plan.last_end_ns - calls_plan.start_ns - calls_plan.paused_ns;
-	uint64_t events = 0;
-	char text[48];
-
-	if (calls.mode == CALLS_PERIOD)
-		calls_period_flush(note);
-	if (calls.mode == CALLS_OFF || calls.mode == CALLS_PERIOD)
-		return;
-	if (calls.mode == CALLS_ALWAYS) {
-		flushed();
-		elapsed_ns = calls_plan.planned_ns = time_ns - calls_plan.start_ns;
-	}
-	log_format(text, sizeof(text), "%llu", (unsigned long long)calls_plan.windows);
-	note("windows.calls", text);
-	if (calls.mode == CALLS_WINDOWS && calls_plan.windows)
-		note_scales(note, (double)elapsed_ns);
-	log_format(
-		text, sizeof(text), "%llu",
-		(unsigned long long)(calls_plan.planned_ns / 1000 * PPM / (elapsed_ns / 1000 | 1)));
-	note("calls.observed_ppm", text);
-	for (unsigned of = 0; of < CALLTREE_EVENTS; of++)
-		events += calls_plan.events[of];
-	log_format(text, sizeof(text), "%llu", (unsigned long long)events);
-	note("calls.events", text);
-	log_format(text, sizeof(text), "%llu",
-		   (unsigned long long)(calls_plan.lost + atomic_load(&calls.missed)));
-	note("calls.lost", text);
-}
-
-/* Threads go on in a fresh tree at their next event. */
-static void flushed(void)
-{
-	uint32_t number = atomic_fetch_add(&calls.number, 1) + 1;
-
-	for (unsigned i = 0; i < CALLS_INTERPRETERS; i++) {
-		struct calls_interpreter *one = &calls.interpreters[i];
-
-		atomic_store(&one->window, calls_window_number(number, one));
-		if (atomic_load(&one->state) == CALLS_OPEN)
-			calls_open(one);
-	}
-}
-
-/*
- * What counts stand for: by CPU time, but for a program that sleeps nearly all the time, in whose windows our own
- * part is larger than what we want to know, by elapsed time.
- */
-static void note_scales(collector_note *note, double elapsed_ns)
-{
-	double by_time = elapsed_ns / calls_plan.planned_weight_ns;
-	double used_ns = (double)calls_cpu_ns() - (double)calls_plan.start_cpu_ns -
-			 (double)calls_plan.cost_ns;
-	double seen_ns = calls_plan.observed_cpu_ns;
-	bool is_busy = used_ns > elapsed_ns * BUSY_SHARE && seen_ns > 0;
-	double doubt = is_busy ? COST_DOUBT * calls_plan.doubted_ns / seen_ns : 0;
-
-	note_scale(note, "scale.calls.time", by_time);
-	note_scale(note, "scale.calls.calls", is_busy ? used_ns / seen_ns : by_time);
-	note("sizes.calls", is_busy ? "cpu" : "even");
-	if (doubt * PPM >= 1)
-		note_scale(note, "doubt.calls", doubt);
-}
-
-static void note_scale(collector_note *note, const char *key, double scale)
-{
-	char text[48];
-
-	log_format(text, sizeof(text), "%llu.%06llu", (unsigned long long)scale,
-		   (unsigned long long)(scale * PPM) % PPM);
-	note(key, text);
-}
+/* ---- cost, stop ---- */
 
 static uint64_t calls_cost_ns(void)
 {

@@ -2,8 +2,8 @@
  * calls.h - what the parts of the collector `calls` share: calls.c, which plans windows, calls_gaps.c, when they
  * are, calls_interpreters.c, where they take place, calls_events.c, which sees what happens in them,
  * calls_trees.c, where that is kept, calls_cost.c, which knows what it costs, calls_write.c, which writes it
- * down, and calls_sites.c, which tells call sites how they divide their time; calls_period.c, which does
- * without windows.
+ * down, calls_notes.c, which says what it stands for, and calls_sites.c, which tells call sites how they divide their
+ * time; calls_period.c, which does without windows.
  */
 #ifndef CALLS_H
 #define CALLS_H
@@ -111,6 +111,14 @@ struct calls {
 };
 extern struct calls calls;
 
+/* What a recording says of calls is what has come of the plan since this. The drainer's. */
+struct calls_before {
+	uint64_t end_ns; /* of the last window; CLOCK_MONOTONIC */
+	uint64_t cpu_ns; /* calls_cpu_ns */
+	uint64_t planned_ns, cost_ns, paused_ns, windows, events, lost, records;
+	double observed_cpu_ns, doubted_ns, planned_weight_ns;
+};
+
 /* What is planned, and what has come of it. The drainer's, once the session runs. */
 struct calls_plan {
 	uint64_t window_ns, wanted_ppm; /* of the plan */
@@ -127,7 +135,7 @@ struct calls_plan {
 	double slowness; /* of events, as they are taken to cost */
 	double observed_cpu_ns; /* that the program used in windows */
 	double doubted_ns; /* what events cost in them, as far as that is known */
-	uint64_t start_cpu_ns;
+	struct calls_before before;
 	double rarity,
 		next_rarity; /* of this window and the next: how many of the plan's it stands for */
 	double planned_weight_ns; /* of all windows so far, each as many times as it stands for others */
@@ -282,8 +290,8 @@ void calls_period_begin(uint64_t period);
 void calls_period_events(uint64_t events[CALLTREE_EVENTS]);
 /* Those that no record stands for. any */
 uint64_t calls_period_rest(void);
-/* The collector's hook. drainer */
-void calls_period_flush(collector_note *note);
+/* And those that were recorded. any */
+uint64_t calls_period_records(void);
 
 /* Of 53 bits; xorshift, the state is not 0. any */
 static inline uint64_t calls_random(uint64_t *state)
@@ -293,6 +301,12 @@ static inline uint64_t calls_random(uint64_t *state)
 	*state ^= *state << 17;
 	return *state >> 11;
 }
+
+/* ---- calls_notes.c ---- */
+
+/* The collector's hooks. drainer; renew: setup, too */
+void calls_flush(uint64_t time_ns, collector_note *note);
+void calls_renew(uint64_t time_ns);
 
 /* ---- calls_write.c ---- */
 

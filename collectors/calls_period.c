@@ -42,7 +42,6 @@ static void take(const struct frame *leaf);
 static uint64_t distance(void);
 static uint64_t events_sum(void);
 static void add(_Atomic uint64_t *number, uint64_t more);
-static void note_number(collector_note *note, const char *key, uint64_t number);
 
 /* ---- the callbacks ---- */
 
@@ -162,16 +161,9 @@ uint64_t calls_period_rest(void)
 	return events_sum() - recorded;
 }
 
-void calls_period_flush(collector_note *note)
+uint64_t calls_period_records(void)
 {
-	uint64_t records = atomic_load(&counted.records);
-
-	note_number(note, "period.calls", counted.period);
-	note_number(note, "calls.achieved_period", records ? events_sum() / records : 0);
-	/* For the error of totals each is a window of its own. */
-	note_number(note, "windows.calls", records);
-	note_number(note, "calls.events", events_sum());
-	note_number(note, "calls.lost", atomic_load(&calls.missed));
+	return atomic_load(&counted.records);
 }
 
 static uint64_t events_sum(void)
@@ -189,12 +181,4 @@ static void add(_Atomic uint64_t *number, uint64_t more)
 {
 	atomic_store_explicit(number, atomic_load_explicit(number, memory_order_relaxed) + more,
 			      memory_order_relaxed);
-}
-
-static void note_number(collector_note *note, const char *key, uint64_t number)
-{
-	char text[24];
-
-	log_format(text, sizeof(text), "%llu", (unsigned long long)number);
-	note(key, text);
 }

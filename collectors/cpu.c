@@ -60,6 +60,7 @@ static struct {
 	uint64_t gone_perf_ticks;
 	uint64_t gone_samples, gone_cpu_ns; /* of threads that are gone; drainer's */
 	uint64_t start_cpu_ns; /* the process's CPU clock when the session began */
+	uint64_t earlier_samples, earlier_ns; /* in recordings that are complete; drainer's */
 } cpu;
 
 static errmsg cpu_start(void);
@@ -70,6 +71,7 @@ static void cpu_thread_gone(struct thread *thread);
 static bool cpu_tick(const siginfo_t *info, void *context);
 static void cpu_pass(uint64_t time_ns);
 static void cpu_flush(uint64_t time_ns, collector_note *note);
+static void cpu_renew(uint64_t time_ns);
 static uint64_t cpu_cost_ns(void);
 static bool cpu_rate(double factor);
 static uint64_t cpu_remainder(enum metric metric, uint64_t own_ns);
@@ -86,6 +88,7 @@ const struct collector_hooks cpu_collector = {
 	.tick = cpu_tick,
 	.pass = cpu_pass,
 	.flush = cpu_flush,
+	.renew = cpu_renew,
 	.cost_ns = cpu_cost_ns,
 	.rate = cpu_rate,
 	.remainder = cpu_remainder,
@@ -95,6 +98,7 @@ const struct collector_hooks cpu_collector = {
 };
 
 static struct cpu_thread *own_of(struct thread *thread);
+static uint64_t samples_sum(void);
 static void timer_arm(struct thread *thread, uint64_t random);
 static void perf_open(struct thread *thread);
 static bool perf_is(const struct cpu_thread *own, int fd);
@@ -137,6 +141,7 @@ static void cpu_after_fork(void)
 	cpu.gone_perf_ticks = 0;
 	cpu.gone_cpu_ns = 0;
 	cpu.start_cpu_ns = os_process_cpu_ns();
+	cpu.earlier_samples = cpu.earlier_ns = 0;
 }
 
 static void cpu_thread_begin(struct thread *thread)
@@ -258,13 +263,11 @@ static void cpu_pass(uint64_t time_ns)
 
 static void cpu_flush(uint64_t time_ns, collector_note *note)
 {
-	uint64_t samples = cpu.gone_samples;
-	uint64_t used_ns = os_process_cpu_ns() - cpu.start_cpu_ns;
+	uint64_t samples = samples_sum() - cpu.earlier_samples;
+	uint64_t used_ns = os_process_cpu_ns() - cpu.start_cpu_ns - cpu.earlier_ns;
 	char text[32];
 
 	(void)time_ns;
-	for (struct thread *thread = thread_next(NULL); thread; thread = thread_next(thread))
-		samples += atomic_load_explicit(&own_of(thread)->samples, memory_order_relaxed);
 	log_format(text, sizeof(text), "%llu", (unsigned long long)cpu.wanted_ns);
 	note("period.cpu", text);
 	log_format(text, sizeof(text), "%llu",
@@ -273,6 +276,22 @@ static void cpu_flush(uint64_t time_ns, collector_note *note)
 	note("cpu.clock", cpu.clock == CLOCK_CHOICE_MONOTONIC ? "monotonic" :
 			  cpu.wants_perf		      ? "tick+perf" :
 								"tick");
+}
+
+static void cpu_renew(uint64_t time_ns)
+{
+	(void)time_ns;
+	cpu.earlier_samples = samples_sum();
+	cpu.earlier_ns = os_process_cpu_ns() - cpu.start_cpu_ns;
+}
+
+static uint64_t samples_sum(void)
+{
+	uint64_t samples = cpu.gone_samples;
+
+	for (struct thread *thread = thread_next(NULL); thread; thread = thread_next(thread))
+		samples += atomic_load_explicit(&own_of(thread)->samples, memory_order_relaxed);
+	return samples;
 }
 
 static uint64_t cpu_cost_ns(void)

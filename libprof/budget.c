@@ -21,14 +21,22 @@ struct budget_cost {
 	uint64_t program_ns; /* CPU time of the process, or what stands for it */
 };
 
+/* What a recording says of it; since the session began. */
+struct budget_noted {
+	uint64_t own_ns, kernel_ns, used_ns;
+};
+
 static struct {
 	uint64_t start_ns, start_cpu_ns;
 	struct budget_cost before; /* at the begin of the stretch */
+	struct budget_noted last, earlier; /* earlier: in recordings that are complete */
 	struct budget_rate rate;
-	double least; /* factor so far */
+	double least; /* factor so far, in this recording */
 	bool has_said;
 } budget;
 
+static void note_all(collector_note *note);
+static void note_number(collector_note *note, const char *key, uint64_t number);
 static void follow(const struct budget_cost *now);
 static void say(const struct budget_cost *now, errmsg why);
 
@@ -37,6 +45,7 @@ void budget_begin(void)
 	budget.start_ns = os_monotonic_ns();
 	budget.start_cpu_ns = os_process_cpu_ns();
 	budget.before = (struct budget_cost){ 0 };
+	budget.last = budget.earlier = (struct budget_noted){ 0 };
 	budget.rate = (struct budget_rate){ 0, 0 };
 	budget.least = 1;
 	budget.has_said = false;
@@ -48,24 +57,43 @@ void budget_flush(uint64_t time_ns, uint64_t kernel_ns, uint64_t thread_ns, coll
 	uint64_t least_ns = (time_ns - budget.start_ns) / SLEEPING;
 	struct budget_cost now = { .program_ns = used_ns > least_ns ? used_ns : least_ns };
 	struct threads_sums sums;
-	uint64_t share;
-	char text[32];
 
 	threads_sum(&sums);
 	now.own_ns = sums.own_ns + kernel_ns + thread_ns;
 	now.kept_ns = running_kept_cost_ns();
 	if (now.program_ns >= budget.before.program_ns + STRETCH_NS)
 		follow(&now);
-	share = now.own_ns * PERCENT_HUNDREDTHS / (used_ns | 1);
-	log_format(text, sizeof(text), "%llu", (unsigned long long)kernel_ns);
-	note("own.kernel_ns", text);
+	budget.last = (struct budget_noted){ now.own_ns, kernel_ns, used_ns };
+	note_all(note);
+}
+
+void budget_renew(void)
+{
+	budget.earlier = budget.last;
+	budget.least = budget.rate.factor > 0 ? budget.rate.factor : 1;
+}
+
+static void note_all(collector_note *note)
+{
+	uint64_t used_ns = budget.last.used_ns - budget.earlier.used_ns;
+	uint64_t own_ns = budget.last.own_ns - budget.earlier.own_ns;
+	uint64_t share = own_ns * PERCENT_HUNDREDTHS / (used_ns | 1);
+	char text[32];
+
+	note_number(note, "own.kernel_ns", budget.last.kernel_ns - budget.earlier.kernel_ns);
 	log_format(text, sizeof(text), "%llu.%02llu%%", (unsigned long long)share / 100,
 		   (unsigned long long)share % 100);
 	note("own.share_of_cpu", text);
-	log_format(text, sizeof(text), "%llu", (unsigned long long)used_ns);
-	note("process.cpu_ns", text);
-	log_format(text, sizeof(text), "%llu", (unsigned long long)(budget.least * PPM));
-	note("budget.least_rate_ppm", text);
+	note_number(note, "process.cpu_ns", used_ns);
+	note_number(note, "budget.least_rate_ppm", (uint64_t)(budget.least * PPM));
+}
+
+static void note_number(collector_note *note, const char *key, uint64_t number)
+{
+	char text[32];
+
+	log_format(text, sizeof(text), "%llu", (unsigned long long)number);
+	note(key, text);
 }
 
 /* Rates as the stretch that ends now says. */

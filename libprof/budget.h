@@ -26,6 +26,8 @@ double budget_next(struct budget_rate *rate, double spent);
 
 /* From now on, in this process. setup */
 void budget_begin(void);
+/* What is noted counts from now on. drainer */
+void budget_renew(void);
 /*
  * Note our cost so far, and have rates follow it. kernel_ns: what the kernel and the interpreter spent on our
  * behalf; thread_ns: CPU time of our own threads. drainer

@@ -80,6 +80,8 @@ struct collector_hooks {
 	void (*burst)(unsigned interpreter); /* burst */
 	/* At each flush: what is worth saying beside the samples. drainer */
 	void (*flush)(uint64_t time_ns, collector_note *note);
+	/* Another recording begins: what is said at flushes counts from now on. drainer */
+	void (*renew)(uint64_t time_ns);
 	/* What it cost the program, but for its handlers and the delivery of their signals: the kernel for its ticks,
 	   the interpreter for its events; ns. drainer */
 	uint64_t (*cost_ns)(void);

@@ -29,6 +29,7 @@
 #define GONE_STEP_NS 20000
 #define GONE_LOOKS \
 	64 /* before we sleep: a thread that has said its last is gone sooner than we would wake */
+#define LOOK_NS UINT64_C(1000000000) /* for somebody who asks for a dump */
 
 enum drain_state { IDLE, STARTING, RUNNING, PARKED, DONE };
 enum { ASK_FLUSH = 1, ASK_PARK = 2, ASK_FINISH = 4 };
@@ -40,9 +41,13 @@ static struct {
 	_Atomic pid_t tid;
 	struct drain_settings settings;
 	struct recording *recording;
-	uint64_t interval_ns, next_flush_ns;
+	uint64_t interval_ns, next_flush_ns, next_turn_ns, next_look_ns;
 	uint64_t written_samples; /* by the last flush */
 	uint64_t earlier_ns; /* CPU time of the threads that were parked */
+	struct threads_sums before; /* of the recordings that are complete */
+	uint64_t before_ns; /* CPU time of our own */
+	bool was_flushed; /* since it was last asked whether the recording is full */
+	bool is_finishing; /* nobody takes samples any more */
 	bool disk_failed; /* said so once */
 } drain;
 
@@ -52,6 +57,12 @@ static bool await_state(enum drain_state least, uint64_t timeout_ns);
 static bool await_gone(uint64_t end_ns);
 static void ask(uint32_t bits);
 static bool enter(void);
+static void begin_recording(void);
+static uint32_t turn(void);
+static void look_after_recordings(void);
+static void rotate(uint64_t now);
+static void look_for_request(uint64_t now);
+static bool breathe(void);
 static void sleep_until_needed(void);
 static uint32_t pass(bool last);
 static uint32_t pass_thread(struct thread *thread, bool last);
@@ -73,7 +84,9 @@ errmsg drain_begin(const struct drain_settings *settings)
 	drain.interval_ns = INTERVAL_FIRST_NS;
 	drain.earlier_ns = 0;
 	drain.written_samples = 0;
-	drain.disk_failed = false;
+	drain.before = (struct threads_sums){ 0 };
+	drain.before_ns = 0;
+	drain.is_finishing = drain.disk_failed = false;
 	atomic_store(&drain.asked, 0);
 	atomic_store(&drain.state, IDLE);
 	return drain_start();
@@ -245,30 +258,106 @@ static bool await_gone(uint64_t end_ns)
 
 static void *drain_main(void *unused)
 {
+	uint32_t asked;
+
 	(void)unused;
 	if (!enter())
 		return NULL;
-	for (;;) {
-		/* Taken before the pass: a request that comes later gets a pass of its own. */
-		uint32_t asked = atomic_fetch_and(&drain.asked, ~(uint32_t)ASK_FLUSH);
-
-		if (asked & ASK_FINISH) {
-			finish();
-			return NULL;
-		}
-		adapt(pass(false));
-		if (asked & ASK_PARK) {
-			park();
-			return NULL;
-		}
-		if (asked & ASK_FLUSH || os_monotonic_ns() >= drain.next_flush_ns)
-			flush();
-		if (asked & ASK_FLUSH)
-			answer();
+	while (!((asked = turn()) & (ASK_FINISH | ASK_PARK))) {
 		if (task_alone() && drain.settings.hooks.alone())
 			ask(ASK_FINISH);
+		look_after_recordings();
 		sleep_until_needed();
 	}
+	if (asked & ASK_FINISH)
+		finish();
+	else
+		park();
+	return NULL;
+}
+
+/* A pass, and a flush if it is time or somebody waits for one. What else is asked is the caller's. */
+static uint32_t turn(void)
+{
+	/* Taken before the pass: a request that comes later gets a pass of its own. */
+	uint32_t asked = atomic_fetch_and(&drain.asked, ~(uint32_t)ASK_FLUSH);
+
+	if (asked & ASK_FINISH)
+		return asked;
+	adapt(pass(false));
+	if (asked & ASK_PARK)
+		return asked;
+	if (asked & ASK_FLUSH || os_monotonic_ns() >= drain.next_flush_ns)
+		flush();
+	if (asked & ASK_FLUSH)
+		answer();
+	return asked;
+}
+
+/* ---- recordings, one after the other ---- */
+
+static void look_after_recordings(void)
+{
+	uint64_t now = os_monotonic_ns();
+
+	if (drain.was_flushed &&
+	    drain.settings.hooks.is_full(now, recording_bytes(drain.recording)))
+		rotate(now);
+	drain.was_flushed = false;
+	drain.settings.hooks.finish(breathe);
+	if (now >= drain.next_look_ns)
+		look_for_request(now);
+}
+
+static void rotate(uint64_t now)
+{
+	static char path[4096];
+	bool is_used = recording_created(drain.recording);
+	struct recording_head head;
+	errmsg error = drain.settings.hooks.next(is_used, &head);
+
+	head.reopen = drain.settings.head.reopen;
+	log_format(path, sizeof(path), "%s", recording_path(drain.recording));
+	if (error || !recording_renew(drain.recording, &head))
+		return;
+	drain.settings.hooks.close(is_used ? path : NULL);
+	drain.settings.hooks.renew(now);
+	threads_sum(&drain.before);
+	drain.before_ns = drain_cpu_ns();
+	begin_recording();
+}
+
+/* Its samples are of threads and mappings that it does not know yet. */
+static void begin_recording(void)
+{
+	for (unsigned i = 0; i < drain.settings.mapping_count; i++)
+		recording_put_mapping(drain.recording, &drain.settings.mappings[i]);
+	for (struct thread *thread = thread_next(NULL); thread; thread = thread_next(thread))
+		thread->announced = false;
+}
+
+static void look_for_request(uint64_t now)
+{
+	drain.next_look_ns = now + LOOK_NS;
+	if (!recording_created(drain.recording) ||
+	    !drain.settings.hooks.is_asked(recording_path(drain.recording)))
+		return;
+	drain.written_samples = UINT64_MAX; /* the last remarks, too */
+	flush();
+	drain.settings.hooks.dump(breathe);
+}
+
+static bool breathe(void)
+{
+	uint64_t now = os_monotonic_ns(), due;
+	uint32_t asked = atomic_load(&drain.asked);
+
+	if (drain.is_finishing || (!asked && now < drain.next_turn_ns))
+		return true;
+	asked = turn();
+	due = drain.settings.hooks.due_ns();
+	drain.next_turn_ns = now + drain.interval_ns < due ? now + drain.interval_ns : due;
+	return !(asked & ASK_PARK);
 }
 
 static bool enter(void)
@@ -288,8 +377,7 @@ static bool enter(void)
 			answer();
 			return false;
 		}
-		for (unsigned i = 0; i < drain.settings.mapping_count; i++)
-			recording_put_mapping(drain.recording, &drain.settings.mappings[i]);
+		begin_recording();
 		stack_begin(drain.recording);
 		task_begin();
 	}
@@ -385,6 +473,7 @@ static void flush(void)
 	uint64_t now = os_monotonic_ns();
 
 	drain.next_flush_ns = now + drain.settings.flush_ns;
+	drain.was_flushed = true;
 	task_wanted();
 	drain.settings.hooks.flush(now, note);
 	/* A process that was never seen at work leaves no file, one that sleeps adds nothing to it. */
@@ -407,6 +496,8 @@ static void write_out(uint64_t now)
 
 	note_costs();
 	threads_sum(&sums);
+	for (unsigned i = 0; i < LOSS_COUNT; i++)
+		sums.losses[i] -= drain.before.losses[i];
 	recording_put_losses(drain.recording, sums.losses);
 	drain.written_samples = recording_samples(drain.recording);
 	error = recording_flush(drain.recording, now, &lost);
@@ -429,11 +520,14 @@ static void note_costs(void)
 	char text[32];
 
 	threads_sum(&sums);
-	log_format(text, sizeof(text), "%llu", (unsigned long long)sums.own_ns);
+	log_format(text, sizeof(text), "%llu",
+		   (unsigned long long)(sums.own_ns - drain.before.own_ns));
 	note("own.handlers_ns", text);
-	log_format(text, sizeof(text), "%llu", (unsigned long long)sums.entries);
+	log_format(text, sizeof(text), "%llu",
+		   (unsigned long long)(sums.entries - drain.before.entries));
 	note("own.handlers", text);
-	log_format(text, sizeof(text), "%llu", (unsigned long long)drain_cpu_ns());
+	log_format(text, sizeof(text), "%llu",
+		   (unsigned long long)(drain_cpu_ns() - drain.before_ns));
 	note("own.thread_ns", text);
 }
 
@@ -457,14 +551,15 @@ static void finish(void)
 	add_remainders();
 	drain.written_samples = UINT64_MAX; /* the last remarks are written in any case */
 	flush();
+	drain.is_finishing = true;
 	created = recording_created(drain.recording);
 	log_format(path, sizeof(path), "%s", recording_path(drain.recording));
 	stack_release();
 	recording_free(drain.recording);
 	drain.recording = NULL;
 	drain.settings.hooks.end();
-	if (created)
-		drain.settings.hooks.finish(path);
+	drain.settings.hooks.close(created ? path : NULL);
+	drain.settings.hooks.finish(breathe);
 	log_divert(0);
 	atomic_store(&drain.state, DONE);
 	os_futex_wake(&drain.state);

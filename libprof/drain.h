@@ -6,6 +6,9 @@
  *                            |        drain_finish
  *                            +-----------------------------> DONE
  *
+ * A session has one recording after the other, if hooks->is_full says so: the one is closed, the next begun, and the
+ * first one exported while the rings go on being emptied into the second.
+ *
  * The thread has all signals blocked and a table of descriptors of its own.  Whoever asks it for
  * something sets a bit, wakes it and waits within a bound, holding no lock.  It reaches collectors and
  * exporters only through the hooks that session hands it.
@@ -16,6 +19,10 @@
 #include "collector.h"
 #include "prof.h"
 #include "recording.h"
+
+/* What long work in a hook calls every few milliseconds: rings are emptied meanwhile. False: stop, our thread is to
+   go. drainer */
+typedef bool drain_breathe(void);
 
 struct drain_hooks {
 	/* The thread has started, again perhaps. drainer */
@@ -41,8 +48,22 @@ struct drain_hooks {
 	/* At the end, after all last words: what of this metric belongs to no thread. own_ns: CPU time of our
 	   own threads. drainer */
 	uint64_t (*remainder)(enum metric metric, uint64_t own_ns);
-	/* The recording is complete and closed: make of it what the user wants. drainer */
-	void (*finish)(const char *path);
+	/* After a flush that left a recording of so many bytes: is it time for another one? drainer */
+	bool (*is_full)(uint64_t time_ns, uint64_t recording_bytes);
+	/* What the next recording is; is_used: this one has a file. drainer */
+	errmsg (*next)(bool is_used, struct recording_head *head);
+	/* The recording is complete and closed (NULL: it has no file); if there is a next one, that is written now.
+	   drainer */
+	void (*close)(const char *path);
+	/* What is told by `flush` counts from now on. drainer */
+	void (*renew)(uint64_t time_ns);
+	/* Make of all complete recordings what the user wants; false: `breathe` has stopped it, and it is to be asked for
+	   again. drainer */
+	bool (*finish)(drain_breathe *breathe);
+	/* Does somebody want this recording exported as it is now? Then it is brought up to date, and `dump` exports it.
+	   drainer */
+	bool (*is_asked)(const char *path);
+	void (*dump)(drain_breathe *breathe);
 };
 
 struct drain_settings {

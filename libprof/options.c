@@ -15,6 +15,7 @@
 #include "log.h"
 #include "os.h"
 #include "text.h"
+#include "units.h"
 
 #include <string.h>
 #include <sys/auxv.h>
@@ -23,6 +24,7 @@
 #define PREFIX "MONPROF_"
 #define PREFIX_BYTES (sizeof(PREFIX) - 1)
 #define WORD_BYTES 32
+#define OFF "off"
 #define SENTENCE_BYTES 400
 
 static struct {
@@ -56,26 +58,6 @@ static const char *const exporter_words[] = {
 	NULL
 };
 
-struct unit {
-	const char *name;
-	uint64_t factor;
-};
-
-/* Largest first: option_print takes the first that divides. */
-static const struct unit time_units[] = {
-	{ "h", 3600000000000 }, { "m", 60000000000 }, { "s", 1000000000 },
-	{ "ms", 1000000 },	{ "us", 1000 },	      { "ns", 1 },
-};
-
-static const struct unit percent_units[] = { { "%", 10000 }, { "ppm", 1 } };
-
-static const struct unit size_units[] = {
-	{ "G", 1 << 30 },   { "M", 1 << 20 },	{ "k", 1 << 10 },  { "B", 1 },
-	{ "Gi", 1 << 30 },  { "Mi", 1 << 20 },	{ "Ki", 1 << 10 }, { "GiB", 1 << 30 },
-	{ "MiB", 1 << 20 }, { "KiB", 1 << 10 }, { "GB", 1 << 30 }, { "MB", 1 << 20 },
-	{ "kB", 1 << 10 },
-};
-
 /* What option_parse hands down: where a sentence goes when the text is bad. */
 struct parse {
 	const struct option *row;
@@ -95,12 +77,12 @@ static errmsg parse_units(const struct parse *parse, struct option_value *value)
 static errmsg parse_choice(const struct parse *parse, struct option_value *value);
 static errmsg parse_list(const struct parse *parse, struct option_value *value);
 static errmsg parse_signal(const struct parse *parse, struct option_value *value);
-static bool units_read(const struct option *row, const char *text, uint64_t *value, bool *bare);
-static const struct unit *row_units(const struct option *row, size_t *count);
-static errmsg check_limits(const struct parse *parse, uint64_t value);
+static enum units units_of(const struct option *row, const struct option_value *value);
+static bool is_off(const struct option *row);
+static errmsg check_limits(const struct parse *parse, const struct option_value *value);
 static int word_index(const struct option *row, const char *text, size_t bytes);
 static void word_nearest(const struct option *row, const char *text, char *nearest);
-static size_t print_units(const struct option *row, uint64_t number, char *buffer,
+static size_t print_units(const struct option *row, const struct option_value *value, char *buffer,
 			  size_t size_bytes);
 static size_t print_list(const struct option *row, uint64_t mask, char *buffer, size_t size_bytes);
 
@@ -198,6 +180,7 @@ errmsg option_parse(const struct option *row, const char *text, struct option_va
 	case OPTION_TYPE_TIME:
 	case OPTION_TYPE_PERCENT:
 	case OPTION_TYPE_SIZE:
+	case OPTION_TYPE_SPAN:
 		return parse_units(&parse, value);
 	case OPTION_TYPE_CHOICE:
 		return parse_choice(&parse, value);
@@ -225,7 +208,8 @@ size_t option_print(enum option_id id, const struct option_value *value, char *b
 	case OPTION_TYPE_TIME:
 	case OPTION_TYPE_PERCENT:
 	case OPTION_TYPE_SIZE:
-		return print_units(row, value->number, buffer, size_bytes);
+	case OPTION_TYPE_SPAN:
+		return print_units(row, value, buffer, size_bytes);
 	case OPTION_TYPE_CHOICE:
 		return log_format(buffer, size_bytes, "%s",
 				  option_word(row, (unsigned)value->number, word, sizeof(word)));
@@ -390,7 +374,7 @@ static errmsg parse_number(const struct parse *parse, struct option_value *value
 		return parse->error;
 	}
 	value->number = quantity.whole;
-	return check_limits(parse, value->number);
+	return check_limits(parse, value);
 }
 
 static errmsg parse_units(const struct parse *parse, struct option_value *value)
@@ -401,18 +385,23 @@ static errmsg parse_units(const struct parse *parse, struct option_value *value)
 		[OPTION_TYPE_TIME] = { "time", "ns us ms s m h", "s" },
 		[OPTION_TYPE_PERCENT] = { "share", "%", "%" },
 		[OPTION_TYPE_SIZE] = { "size", "B k M G", "M" },
+		[OPTION_TYPE_SPAN] = { "time or size", "ns us ms s m h, B k M G", "m" },
 	};
 	enum option_type type = parse->row->type;
-	bool bare = false;
+	enum units units = units_of(parse->row, value);
+	bool bare = false, is_read;
 	char text[64];
 
-	if (units_read(parse->row, parse->text, &value->number, &bare))
-		return check_limits(parse, value->number);
+	if (is_off(parse->row) && text_same(parse->text, OFF))
+		return NULL;
+	if (type == OPTION_TYPE_SPAN)
+		is_read = units_read_either(parse->text, &value->number, &bare, &units);
+	else
+		is_read = units_read(units, parse->text, &value->number, &bare);
+	value->is_size = units == UNITS_SIZE;
 	/* No share needs no unit. */
-	if (type == OPTION_TYPE_PERCENT && strcmp(parse->text, "0") == 0) {
-		value->number = 0;
-		return check_limits(parse, 0);
-	}
+	if (is_read || (type == OPTION_TYPE_PERCENT && strcmp(parse->text, "0") == 0))
+		return check_limits(parse, value);
 	text_shown(parse->text, SIZE_MAX, text);
 	if (bare)
 		log_format(parse->error, parse->error_bytes,
@@ -481,63 +470,54 @@ static errmsg parse_signal(const struct parse *parse, struct option_value *value
 
 /* ---- what the parsers read with ---- */
 
-/* *bare: it would have been right with a unit behind it. */
-static bool units_read(const struct option *row, const char *text, uint64_t *value, bool *bare)
-{
-	struct text_quantity quantity;
-	const char *rest = text_quantity(text, &quantity);
-	size_t count;
-	const struct unit *units = row_units(row, &count);
-
-	if (!rest)
-		return false;
-	*bare = *rest == '\0';
-	for (size_t i = 0; i < count && *rest; i++)
-		if (text_same(rest, units[i].name))
-			return text_times(&quantity, units[i].factor, value);
-	return false;
-}
-
-static const struct unit *row_units(const struct option *row, size_t *count)
+static enum units units_of(const struct option *row, const struct option_value *value)
 {
 	switch (row->type) {
 	case OPTION_TYPE_TIME:
-		*count = PROF_COUNT(time_units);
-		return time_units;
+		return UNITS_TIME;
 	case OPTION_TYPE_PERCENT:
-		*count = PROF_COUNT(percent_units);
-		return percent_units;
+		return UNITS_SHARE;
+	case OPTION_TYPE_SPAN:
+		return value->is_size ? UNITS_SIZE : UNITS_TIME;
 	default:
-		*count = PROF_COUNT(size_units);
-		return size_units;
+		return UNITS_SIZE;
 	}
 }
 
-/* Limits are "low..high", written as values of the row are. */
-static errmsg check_limits(const struct parse *parse, uint64_t value)
+/* Whether it may be off, and is by default. */
+static bool is_off(const struct option *row)
 {
-	const char *dots = strstr(parse->row->limits, "..");
-	uint64_t bounds[2] = { 0, UINT64_MAX };
-	char text[64], low[WORD_BYTES] = "";
-	const char *ends[2] = { low, dots ? dots + 2 : NULL };
+	return strcmp(row->preset, OFF) == 0;
+}
 
-	if (!dots || (size_t)(dots - parse->row->limits) >= sizeof(low))
+/* Limits are "low..high", written as values of the row are; of a SPAN first those of a time, then "|" and
+   those of a size. */
+static errmsg check_limits(const struct parse *parse, const struct option_value *value)
+{
+	const char *bar = strchr(parse->row->limits, '|');
+	const char *limits = bar && value->is_size ? bar + 1 : parse->row->limits;
+	const char *dots = strstr(limits, "..");
+	char text[64], ends[2][WORD_BYTES];
+	uint64_t bounds[2] = { 0, UINT64_MAX };
+
+	if (!dots)
 		return NULL;
-	memcpy(low, parse->row->limits, (size_t)(dots - parse->row->limits));
+	log_format(ends[0], sizeof(ends[0]), "%.*s", (int)(dots - limits), limits);
+	log_format(ends[1], sizeof(ends[1]), "%.*s", (int)strcspn(dots + 2, "|"), dots + 2);
 	for (unsigned i = 0; i < 2; i++) {
 		struct text_quantity quantity;
 		bool bare;
 
 		if (parse->row->type != OPTION_TYPE_NUMBER)
-			units_read(parse->row, ends[i], &bounds[i], &bare);
+			units_read(units_of(parse->row, value), ends[i], &bounds[i], &bare);
 		else if (text_quantity(ends[i], &quantity))
 			bounds[i] = quantity.whole;
 	}
-	if (value >= bounds[0] && value <= bounds[1])
+	if (value->number >= bounds[0] && value->number <= bounds[1])
 		return NULL;
 	log_format(parse->error, parse->error_bytes,
 		   PREFIX "%s=%s is out of range; the nearest is %s", parse->row->name,
-		   text_shown(parse->text, SIZE_MAX, text), ends[value > bounds[1]]);
+		   text_shown(parse->text, SIZE_MAX, text), ends[value->number > bounds[1]]);
 	return parse->error;
 }
 
@@ -571,16 +551,12 @@ static void word_nearest(const struct option *row, const char *text, char *neare
 
 /* ---- printing: what option_parse accepts ---- */
 
-static size_t print_units(const struct option *row, uint64_t number, char *buffer,
+static size_t print_units(const struct option *row, const struct option_value *value, char *buffer,
 			  size_t size_bytes)
 {
-	size_t count, i = 0;
-	const struct unit *units = row_units(row, &count);
-
-	while (units[i].factor != 1 && (number == 0 || number % units[i].factor != 0))
-		i++;
-	return log_format(buffer, size_bytes, "%llu%s",
-			  (unsigned long long)(number / units[i].factor), units[i].name);
+	if (is_off(row) && value->number == 0)
+		return log_format(buffer, size_bytes, OFF);
+	return units_print(units_of(row, value), value->number, buffer, size_bytes);
 }
 
 static size_t print_list(const struct option *row, uint64_t mask, char *buffer, size_t size_bytes)

@@ -16,7 +16,8 @@ enum option_type {
 	OPTION_TYPE_NUMBER,
 	OPTION_TYPE_TIME, /* ns; text needs ns, us, ms, s, m, h */
 	OPTION_TYPE_PERCENT, /* millionths; text needs %, but for 0 */
-	OPTION_TYPE_SIZE, /* bytes; text needs a unit: k, M, G (powers of 1024), or B */
+	OPTION_TYPE_SIZE, /* bytes; text needs a unit: k, M, G (powers of 1024), or B; 0: off, where that is the default */
+	OPTION_TYPE_SPAN, /* a TIME or a SIZE; 0: off */
 	OPTION_TYPE_CHOICE, /* index into limits "a|b|c" */
 	OPTION_TYPE_LIST, /* comma separated words of limits; "none" is the empty list; bit mask by row */
 	OPTION_TYPE_TEXT,
@@ -43,6 +44,7 @@ struct option {
 struct option_value {
 	uint64_t number; /* YESNO 0/1, ns, bytes, choice index, list mask, signal number */
 	const char *text; /* TEXT; points into the environment or at the default */
+	bool is_size; /* of a SPAN: bytes, not ns */
 	bool given; /* set by the user and valid */
 };
 

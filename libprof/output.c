@@ -74,6 +74,15 @@ errmsg output_expand(const struct output_names *names, char *path, size_t size_b
 	return NULL;
 }
 
+bool output_counts(const char *pattern)
+{
+	const char *percent = strchr(pattern, '%');
+
+	while (percent && percent[1] && percent[1] != 'n')
+		percent = strchr(percent + 2, '%');
+	return percent && percent[1] == 'n';
+}
+
 uint32_t output_measurement(const struct profile *profile, uint32_t previous)
 {
 	bool passed = previous == 0;

@@ -16,7 +16,6 @@
 struct output_names {
 	const char *directory; /* absolute; relative patterns are taken from here */
 	const char *pattern;
-	uint64_t session;
 	uint64_t start_realtime_ns;
 	uint64_t pid;
 	unsigned sequence;
@@ -29,6 +28,9 @@ struct output_names {
    the epoch, %h host, %n sequence, %e program, %% a percent sign; another %x is kept. NULL, or what is
    wrong. drainer, setup, tool */
 errmsg output_expand(const struct output_names *names, char *path, size_t size_bytes);
+
+/* Does the pattern have a %n? any */
+bool output_counts(const char *pattern);
 
 /* The measurement with samples that follows `previous` (0: the first); 0: no more. drainer, tool */
 uint32_t output_measurement(const struct profile *profile, uint32_t previous);

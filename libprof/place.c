@@ -2,68 +2,79 @@
  * place.c - ids, times and names of a session, found in the setup context, used by the drainer.
  *
  * Paths are made absolute once: the program may change its directory, its root and its user later.
+ *
+ * There are two sets of names, of the recording that is written and of the next one.
  */
 #include "place.h"
 
-#include "output.h"
+#include "place_files.h"
 #include "pyapi.h"
-#include "registry.h"
 
 #include <elf.h>
 #include <link.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #define RECORDS_LEAST 8 /* of the largest kind, that a ring holds */
 #define MAPPINGS_MOST 8
+#define DISK_PARTS 4 /* recordings that MONPROF_DISK has room for, at least */
 #define BUILD_ID_BYTES_MOST 64
 
 static struct {
 	char cwd[OUTPUT_PATH_BYTES];
-	char base[OUTPUT_PATH_BYTES];
-	char recording[OUTPUT_PATH_BYTES];
+	struct place_names names[2];
+	_Atomic unsigned at; /* of them */
+	bool has_next; /* the other ones are ready */
+	uint64_t begun_ns; /* CLOCK_MONOTONIC */
 	char program[OUTPUT_PATH_BYTES];
 	char python[16];
 	char build_id[2 * BUILD_ID_BYTES_MOST + 1];
-	uint64_t session, start_realtime_ns;
 	struct recording_mapping mappings[MAPPINGS_MOST];
 	unsigned mapping_count;
-	bool shows_summary; /* stderr is a terminal; asked here, the drainer has no stderr */
 } place;
 
-static errmsg find_paths(void);
+static bool rotates(void);
+static void head_make(const struct place_names *names, struct recording_head *head);
+static void find_paths(void);
+static errmsg find_names(struct place_names *names, unsigned sequence);
 static const char *basename_of(const char *path);
 static int find_mappings(struct dl_phdr_info *info, size_t size_bytes, void *unused);
 static void read_build_id(const char *notes, size_t size_bytes);
-static void report(void *unused, const char *path, errmsg error);
 
 errmsg place_begin(struct recording_head *head)
 {
 	uint32_t version = pyapi_version();
 	errmsg error;
 
-	place.session = os_random();
-	place.start_realtime_ns = os_realtime_ns();
-	place.shows_summary = isatty(STDERR_FILENO) == 1;
-	error = find_paths();
+	place.has_next = false;
+	atomic_store(&place.at, 0);
+	find_paths();
+	error = find_names(&place.names[0], rotates());
 	if (error)
 		return error;
 	log_format(place.python, sizeof(place.python), "%u.%u.%u", version >> 24,
 		   version >> 16 & 0xff, version >> 8 & 0xff);
 	place.mapping_count = 0;
 	dl_iterate_phdr(find_mappings, NULL);
+	/* Asked here: the drainer has no stderr. */
+	place_files_begin(isatty(STDERR_FILENO) == 1);
+	head_make(&place.names[0], head);
+	return NULL;
+}
+
+static void head_make(const struct place_names *names, struct recording_head *head)
+{
+	place.begun_ns = os_monotonic_ns();
 	*head = (struct recording_head){
-		.path = place.recording,
-		.session = place.session,
-		.start_realtime_ns = place.start_realtime_ns,
-		.start_monotonic_ns = os_monotonic_ns(),
+		.path = names->recording,
+		.session = names->session,
+		.start_realtime_ns = names->start_realtime_ns,
+		.start_monotonic_ns = place.begun_ns,
 		.pid = os_getpid(),
 		.parent_pid = getppid(),
 		.program = place.program,
 		.python = place.python,
 	};
-	return NULL;
 }
 
 const struct recording_mapping *place_mappings(unsigned *count)
@@ -79,7 +90,7 @@ const char *place_cwd(void)
 
 const char *place_recording(void)
 {
-	return place.recording;
+	return place.names[atomic_load(&place.at)].recording;
 }
 
 uint32_t place_ring_bytes(uint32_t record_bytes)
@@ -94,73 +105,91 @@ uint32_t place_ring_bytes(uint32_t record_bytes)
 	return size;
 }
 
-void place_export(const char *path)
-{
-	struct profile *profile = profile_new();
-	uint64_t mask = option_number(OPTION_EXPORT);
-	errmsg error = profile ? NULL : "no memory";
-	unsigned failed;
+/* ---- one recording after the other ---- */
 
-	if (!error && output_needs_points(registry_exporters, mask))
-		profile_keep_points(profile);
-	if (!error)
-		error = profile_add_file(profile, path);
-	if (!error)
-		error = profile_finish(profile);
-	if (error) {
-		log_line("%s: %s", path, error);
-		profile_free(profile);
-		return;
-	}
-	failed = output_write(profile, &(struct output_files){
-					       .exporters = registry_exporters,
-					       .mask = mask,
-					       .base = place.base,
-					       .session = place.session,
-					       .report = report,
-				       });
-	profile_free(profile);
-	if (failed)
-		log_line("the recording stays, monprof export finishes the job: %s", path);
-	else if (!option_number(OPTION_KEEP) && mask)
-		unlink(path);
-	else if (place.shows_summary)
-		log_line("recording: %s", path);
+bool place_is_full(uint64_t time_ns, uint64_t recording_bytes)
+{
+	const struct option_value *rotate = option_value(OPTION_ROTATE);
+	uint64_t most_bytes = option_number(OPTION_DISK) / DISK_PARTS;
+
+	if (rotate->is_size && rotate->number && (!most_bytes || rotate->number < most_bytes))
+		most_bytes = rotate->number;
+	disk_make_room(recording_bytes);
+	return (most_bytes && recording_bytes >= most_bytes) ||
+	       (rotate->number && !rotate->is_size && time_ns - place.begun_ns >= rotate->number);
 }
 
-static void report(void *unused, const char *path, errmsg error)
+errmsg place_next(bool is_used, struct recording_head *head)
 {
-	(void)unused;
+	unsigned at = atomic_load(&place.at);
+	struct place_names *next = &place.names[!at];
+	errmsg error = find_names(next, place.names[at].sequence + is_used);
+
 	if (error)
-		log_line("%s: %s", path, error);
-	else if (place.shows_summary)
-		log_line("wrote %s (to see it: monprof report %s)", path, path);
+		return error;
+	place.has_next = true;
+	head_make(next, head);
+	return NULL;
 }
 
-static errmsg find_paths(void)
+void place_close(const char *path)
+{
+	unsigned at = atomic_load(&place.at);
+
+	if (path)
+		place_files_add(&place.names[at], path);
+	if (place.has_next)
+		atomic_store(&place.at, !at);
+	place.has_next = false;
+}
+
+void place_dump(drain_breathe *breathe)
+{
+	place_files_dump(&place.names[atomic_load(&place.at)], breathe);
+}
+
+static bool rotates(void)
+{
+	return option_number(OPTION_ROTATE) || option_number(OPTION_DISK);
+}
+
+/* ---- paths ---- */
+
+static void find_paths(void)
+{
+	ssize_t length = readlink("/proc/self/exe", place.program, sizeof(place.program) - 1);
+
+	place.program[length > 0 ? length : 0] = '\0';
+	if (!getcwd(place.cwd, sizeof(place.cwd)))
+		log_format(place.cwd, sizeof(place.cwd), "/");
+}
+
+/* Several recordings need a number each, wherever the pattern has it. */
+static errmsg find_names(struct place_names *made, unsigned sequence)
 {
 	struct output_names names = {
 		.directory = place.cwd,
 		.pattern = option_text(OPTION_OUTPUT),
-		.session = place.session,
-		.start_realtime_ns = place.start_realtime_ns,
+		.start_realtime_ns = os_realtime_ns(),
 		.pid = (uint64_t)os_getpid(),
-		.program = place.program,
+		.sequence = sequence,
+		.program = basename_of(place.program),
 	};
-	ssize_t length = readlink("/proc/self/exe", place.program, sizeof(place.program) - 1);
-	errmsg error;
+	bool is_counted = rotates() && !output_counts(names.pattern);
+	errmsg error = output_expand(&names, made->base, sizeof(made->base));
 
-	place.program[length > 0 ? length : 0] = '\0';
-	names.program = basename_of(place.program);
-	if (!getcwd(place.cwd, sizeof(place.cwd)))
-		log_format(place.cwd, sizeof(place.cwd), "/");
-	error = output_expand(&names, place.base, sizeof(place.base));
 	if (error)
 		return error;
-	log_format(place.recording, sizeof(place.recording), "%s%s", place.base, RECORDING_SUFFIX);
-	if (access(place.recording, F_OK) == 0)
-		log_format(place.recording, sizeof(place.recording), "%s.%08x%s", place.base,
-			   (unsigned)place.session, RECORDING_SUFFIX);
+	made->sequence = sequence;
+	made->session = os_random();
+	made->start_realtime_ns = names.start_realtime_ns;
+	if (is_counted)
+		log_format(made->base + strlen(made->base), sizeof(made->base) - strlen(made->base),
+			   ".%u", sequence);
+	log_format(made->recording, sizeof(made->recording), "%s%s", made->base, RECORDING_SUFFIX);
+	if (access(made->recording, F_OK) == 0)
+		log_format(made->recording, sizeof(made->recording), "%s.%08x%s", made->base,
+			   (unsigned)made->session, RECORDING_SUFFIX);
 	return NULL;
 }
 

@@ -66,6 +66,8 @@ struct recording {
 	errmsg error; /* of a flush that nobody asked for */
 };
 
+static bool begin_store(struct recording_store *store, const struct recording_head *head);
+static void release_notes(struct recording *recording);
 static uint32_t put_string(struct recording *recording, const char *bytes, size_t size_bytes,
 			   bool *failed);
 static bool keep_depth(struct recording *recording, uint32_t parent);
@@ -87,14 +89,22 @@ struct recording *recording_new(const struct recording_head *head)
 		return NULL;
 	recording->epoch = 1;
 	recording->last_ns = head->start_monotonic_ns;
-	recording->store.fd = -1;
-	recording->store.reopen = head->reopen;
-	recording->store.path = heap_strdup(head->path);
-	if (!recording->store.path || !recording_block_head(&recording->store.head, head)) {
-		recording_free(recording);
+	if (!begin_store(&recording->store, head)) {
+		heap_free(recording);
 		return NULL;
 	}
 	return recording;
+}
+
+/* False: no memory, and nothing to be released. */
+static bool begin_store(struct recording_store *store, const struct recording_head *head)
+{
+	*store = (struct recording_store){ .fd = -1, .reopen = head->reopen };
+	store->path = heap_strdup(head->path);
+	if (store->path && recording_block_head(&store->head, head))
+		return true;
+	recording_store_release(store);
+	return false;
 }
 
 void recording_free(struct recording *recording)
@@ -108,14 +118,21 @@ void recording_free(struct recording *recording)
 	pairs_release(&recording->nodes);
 	for (unsigned i = 0; i < RECORDING_BLOCK_END; i++)
 		wire_release(&recording->sections[i]);
+	release_notes(recording);
+	wire_release(&recording->out);
+	heap_free(recording->depths);
+	heap_free(recording);
+}
+
+static void release_notes(struct recording *recording)
+{
 	for (size_t i = 0; i < recording->note_count; i++) {
 		heap_free(recording->notes[i].key);
 		heap_free(recording->notes[i].value);
 	}
-	wire_release(&recording->out);
 	heap_free(recording->notes);
-	heap_free(recording->depths);
-	heap_free(recording);
+	recording->notes = NULL;
+	recording->note_count = recording->note_capacity = 0;
 }
 
 uint32_t recording_put_function(struct recording *recording,
@@ -276,9 +293,37 @@ void recording_detach(struct recording *recording)
 	recording->store.fd = -1;
 }
 
+bool recording_renew(struct recording *recording, const struct recording_head *head)
+{
+	struct recording_store store;
+
+	if (!begin_store(&store, head))
+		return false;
+	recording_store_release(&recording->store);
+	recording->store = store;
+	for (unsigned i = 0; i < RECORDING_BLOCK_END; i++)
+		wire_clear(&recording->sections[i]);
+	wire_clear(&recording->out);
+	release_notes(recording);
+	memset(recording->losses, 0, sizeof(recording->losses));
+	recording->losses_new = false;
+	recording->samples_lost += recording->samples_waiting;
+	recording->samples_waiting = 0;
+	recording->last_ns = head->start_monotonic_ns;
+	begin_epoch(recording);
+	/* A file begins with one. */
+	recording->epoch_owed = false;
+	return true;
+}
+
 bool recording_created(const struct recording *recording)
 {
 	return recording->store.created;
+}
+
+uint64_t recording_bytes(const struct recording *recording)
+{
+	return recording->store.good_bytes;
 }
 
 const char *recording_path(const struct recording *recording)

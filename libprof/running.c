@@ -93,6 +93,12 @@ void running_flush(uint64_t time_ns, collector_note *note)
 	HOOKS(row)->flush(time_ns, note);
 }
 
+void running_renew(uint64_t time_ns)
+{
+	EACH(renew)
+	HOOKS(row)->renew(time_ns);
+}
+
 void running_stop(void)
 {
 	EACH(stop)

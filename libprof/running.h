@@ -24,6 +24,7 @@ void running_interpreter_end(unsigned interpreter);
 void running_burst_asked(unsigned interpreter);
 void running_burst(unsigned interpreter);
 void running_flush(uint64_t time_ns, collector_note *note);
+void running_renew(uint64_t time_ns);
 void running_stop(void);
 void running_leave(void);
 void running_after_fork(void);

@@ -14,14 +14,16 @@
 
 #include "audit.h"
 #include "budget.h"
-#include "drain.h"
+#include "dump.h"
 #include "interpreters.h"
 #include "monitoring.h"
 #include "place.h"
+#include "place_files.h"
 #include "python.h"
 #include "registry.h"
 #include "running.h"
 #include "symbol.h"
+#include "tick_cost.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -29,7 +31,6 @@
 
 #define PARK_NS UINT64_C(1000000000)
 #define QUIET_NS UINT64_C(500000000)
-#define CALIBRATIONS 8
 #define VERSION_3_13 0x030d0000u
 
 /* SILENT: a forked child under MONPROF_CHILDREN=no. */
@@ -41,11 +42,9 @@ static struct {
 	_Atomic pid_t pid; /* whose session this is */
 	_Atomic uint32_t pending; /* PENDING_ bits, taken by the pending call */
 	_Atomic uint32_t forking; /* threads between fork's prepare and parent handlers */
-	struct thread *calibrating; /* its own signals are not the program's for a moment */
 	bool is_forking_watched;
 	bool hears_events; /* there are sub-interpreters: the audit hook stays linked */
 	struct frames_place fork_call; /* of the last fork: where Python called it */
-	uint64_t tick_cost_ns; /* of the kernel, for one delivered signal */
 } session;
 
 static int event(const char *name, struct py_object *arguments, void *data);
@@ -53,7 +52,6 @@ static bool starts_here(const char *name, struct py_object *arguments);
 static void start(void);
 static errmsg start_measuring(void);
 static errmsg start_collectors(void);
-static void calibrate(void);
 static errmsg begin(void);
 static void begin_main(void);
 static void adopt_main(void);
@@ -71,6 +69,7 @@ static void thread_ending(struct thread *thread);
 static void last_words(struct thread *thread);
 static void drainer_pass(uint64_t time_ns);
 static void drainer_flush(uint64_t time_ns, collector_note *note);
+static void drainer_renew(uint64_t time_ns);
 static bool drainer_alone(void);
 
 /* ---- the way in ---- */
@@ -215,7 +214,13 @@ static errmsg begin(void)
 			.gone = running_thread_gone,
 			.alone = drainer_alone,
 			.remainder = running_remainder,
-			.finish = place_export,
+			.is_full = place_is_full,
+			.next = place_next,
+			.close = place_close,
+			.renew = drainer_renew,
+			.finish = place_files_export,
+			.is_asked = dump_take,
+			.dump = place_dump,
 		},
 	};
 	errmsg error = place_begin(&drainer.head);
@@ -262,22 +267,7 @@ static void adopt_main(void)
 	}
 	signals_thread_begin(&thread->signals, signals_blocked());
 	running_thread_begin(thread);
-	calibrate();
-}
-
-/* What the kernel takes to deliver one signal and to take the thread back from it. */
-static void calibrate(void)
-{
-	uint64_t begun_ns;
-
-	if (session.tick_cost_ns)
-		return;
-	session.calibrating = thread_self();
-	begun_ns = os_thread_cpu_ns();
-	for (unsigned i = 0; i < CALIBRATIONS; i++)
-		os_tgkill(os_gettid(), signals_number());
-	session.tick_cost_ns = (os_thread_cpu_ns() - begun_ns) / CALIBRATIONS;
-	session.calibrating = NULL;
+	tick_cost_measure();
 }
 
 /* ---- the way out ---- */
@@ -538,10 +528,7 @@ static struct signals_thread *signals_self(void)
 
 static bool tick(const siginfo_t *info, void *context)
 {
-	/* Only its own thread ever finds itself there. */
-	if (info->si_code == SI_TKILL && thread_self() && session.calibrating == thread_self())
-		return true;
-	return running_tick(info, context);
+	return tick_cost_is_own(info) || running_tick(info, context);
 }
 
 /* ---- in the drainer ---- */
@@ -577,8 +564,7 @@ static void drainer_flush(uint64_t time_ns, collector_note *note)
 
 	running_flush(time_ns, note);
 	threads_sum(&sums);
-	budget_flush(time_ns,
-		     (sums.entries - sums.callbacks) * session.tick_cost_ns + running_cost_ns(),
+	budget_flush(time_ns, (sums.entries - sums.callbacks) * tick_cost_ns() + running_cost_ns(),
 		     drain_cpu_ns(), note);
 	if (atomic_load(&session.state) != RUNNING)
 		return;
@@ -586,6 +572,12 @@ static void drainer_flush(uint64_t time_ns, collector_note *note)
 		signal_given_up = true;
 		thread_lose(NULL, LOSS_signal_taken);
 	}
+}
+
+static void drainer_renew(uint64_t time_ns)
+{
+	running_renew(time_ns);
+	budget_renew();
 }
 
 /* The last thread was one that we had not met (thrd_create, clone): its end is the process's. */

@@ -27,7 +27,10 @@ static struct {
 	_Atomic unsigned begins, ends, flushes, gone, alones, remainders, finishes, lines, waits;
 	_Atomic bool own_descriptors;
 	_Atomic unsigned gone_at_remainder, ends_at_finish;
-	char finished[4096];
+	_Atomic unsigned closes, renews, dumps;
+	_Atomic uint64_t bytes;
+	char finished[4096], closed[4096], asked[4096];
+	bool is_closed;
 } seen;
 
 static char *path;
@@ -37,6 +40,8 @@ static _Atomic bool refuses_descriptors, no_memory;
 static void (*_Atomic on_sleep)(uint64_t timeout_ns);
 static sem_t reached, released;
 static _Atomic uint64_t written_value, due_ns = UINT64_MAX, holds_ns = UINT64_MAX;
+static _Atomic bool is_full, refuses_next, is_asked;
+static bool (*on_finish)(drain_breathe *breathe);
 static _Atomic bool holds_flush, holds_pass, is_alone, denies_alone;
 
 bool __wrap_os_descriptors_own(void)
@@ -162,13 +167,64 @@ static bool hook_alone(void)
 	return !atomic_load(&denies_alone);
 }
 
-static void hook_finish(const char *recording)
+/* One recording after the other: "r.monprof", "r.monprof-1", ...; a test says when. */
+static bool hook_is_full(uint64_t time_ns, uint64_t recording_bytes)
 {
+	(void)time_ns;
+	atomic_store(&seen.bytes, recording_bytes);
+	return atomic_exchange(&is_full, false);
+}
+
+static errmsg hook_next(bool is_used, struct recording_head *head)
+{
+	static char next[4096];
+
+	snprintf(next, sizeof(next), "%s-%u", path, is_used ? atomic_load(&seen.closes) + 1 : 0);
+	*head = settings.head;
+	head->path = next;
+	head->start_monotonic_ns = os_monotonic_ns();
+	return atomic_load(&refuses_next) ? "refused" : NULL;
+}
+
+static void hook_close(const char *recording)
+{
+	seen.is_closed = recording != NULL;
+	atomic_fetch_add(&seen.closes, 1);
+	snprintf(seen.closed, sizeof(seen.closed), "%s", recording ? recording : "");
+}
+
+static void hook_renew(uint64_t time_ns)
+{
+	(void)time_ns;
+	atomic_fetch_add(&seen.renews, 1);
+}
+
+static bool hook_finish(drain_breathe *breathe)
+{
+	if (!seen.is_closed)
+		return true;
+	if (on_finish && !on_finish(breathe))
+		return false;
+	seen.is_closed = false;
 	atomic_fetch_add(&seen.finishes, 1);
 	atomic_store(&seen.ends_at_finish, atomic_load(&seen.ends));
-	snprintf(seen.finished, sizeof(seen.finished), "%s", recording);
+	snprintf(seen.finished, sizeof(seen.finished), "%s", seen.closed);
 	if (atomic_load(&is_alone))
 		sem_post(&reached);
+	return true;
+}
+
+static bool hook_is_asked(const char *recording)
+{
+	snprintf(seen.asked, sizeof(seen.asked), "%s", recording);
+	return atomic_exchange(&is_asked, false);
+}
+
+static void hook_dump(drain_breathe *breathe)
+{
+	cr_assert(breathe());
+	atomic_fetch_add(&seen.dumps, 1);
+	sem_post(&reached);
 }
 
 static void ending(struct thread *thread)
@@ -200,7 +256,13 @@ static UNUSED void set_up(void)
 			.gone = hook_gone,
 			.alone = hook_alone,
 			.remainder = hook_remainder,
+			.is_full = hook_is_full,
+			.next = hook_next,
+			.close = hook_close,
+			.renew = hook_renew,
 			.finish = hook_finish,
+			.is_asked = hook_is_asked,
+			.dump = hook_dump,
 		},
 	};
 	settings.head.start_monotonic_ns = os_monotonic_ns();

@@ -311,19 +311,47 @@ uint32_t __wrap_place_ring_bytes(uint32_t record_bytes)
 	return RING_BYTES;
 }
 
+bool __wrap_place_is_full(uint64_t time_ns, uint64_t recording_bytes)
+{
+	(void)time_ns, (void)recording_bytes;
+	return false;
+}
+
+errmsg __wrap_place_next(bool is_used, struct recording_head *head)
+{
+	(void)is_used, (void)head;
+	return NULL;
+}
+
+void __wrap_place_close(const char *path)
+{
+	(void)path;
+}
+
+void __wrap_place_dump(drain_breathe *breathe)
+{
+	(void)breathe;
+}
+
+bool __wrap_place_files_export(drain_breathe *breathe)
+{
+	(void)breathe;
+	return true;
+}
+
 void __wrap_budget_begin(void)
 {
+}
+
+void __wrap_budget_renew(void)
+{
+	did("budget");
 }
 
 void __wrap_budget_flush(uint64_t time_ns, uint64_t kernel_ns, uint64_t thread_ns,
 			 collector_note *note)
 {
 	(void)time_ns, (void)kernel_ns, (void)thread_ns, (void)note;
-}
-
-void __wrap_place_export(const char *path)
-{
-	(void)path;
 }
 
 void __wrap_log_line(const char *format, ...)

@@ -112,6 +112,9 @@ static void set_up(void)
 	entered = &self;
 	at_code = CODE;
 	calls_period_set(&tool);
+	setenv("MONPROF_CALLS_PERIOD", "100", 1);
+	cr_assert(options_load());
+	calls.mode = CALLS_PERIOD;
 	calls_period_begin(100);
 }
 
@@ -160,7 +163,7 @@ static uint64_t note_of(const char *wanted)
 {
 	note_wanted = wanted;
 	note_value[0] = '\0';
-	calls_period_flush(take_note);
+	calls_flush(0, take_note);
 	cr_assert(note_value[0], "no remark %s", wanted);
 	return strtoull(note_value, NULL, 10);
 }

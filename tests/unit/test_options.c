@@ -44,6 +44,8 @@ void __wrap_log_line(const char *format, ...)
 static const struct option numbers = { "HZ", OPTION_TYPE_NUMBER, "Hz", "100", "1..10000", "" };
 static const struct option times = { "WAIT", OPTION_TYPE_TIME, "", "1s", "10ms..1h", "" };
 static const struct option sizes = { "RING", OPTION_TYPE_SIZE, "", "128k", "16k..64M", "" };
+static const struct option spans = { "ROTATE", OPTION_TYPE_SPAN, "", "off", "1s..10h|1M..1G", "" };
+static const struct option bounds = { "DISK", OPTION_TYPE_SIZE, "", "off", "16M..1G", "" };
 static const struct option choices = {
 	"CLOCK", OPTION_TYPE_CHOICE, "", "auto", "auto|tick|perf", ""
 };
@@ -74,6 +76,12 @@ static const struct {
 	{ &sizes, "64MiB", UINT64_C(67108864) },
 	{ &sizes, "32K", 32768 },
 	{ &sizes, "32Ki", 32768 },
+	{ &spans, "off", 0 },
+	{ &spans, "10m", UINT64_C(600000000000) },
+	{ &spans, "64M", 67108864 },
+	{ &spans, "2mb", 2097152 },
+	{ &bounds, "OFF", 0 },
+	{ &bounds, "16m", 16777216 },
 	{ &choices, "perf", 2 },
 	{ &choices, "AUTO", 0 },
 	{ &lists, "none", 0 },
@@ -124,54 +132,61 @@ Test(options, real_time_signals)
 	cr_expect_str_eq(text, error);
 }
 
+static const struct {
+	const struct option *row;
+	const char *text, *message;
+} bad[] = {
+	{ &numbers, "0", "MONPROF_HZ=0 is out of range; the nearest is 1" },
+	{ &numbers, "10001", "MONPROF_HZ=10001 is out of range; the nearest is 10000" },
+	{ &numbers, "-5", "MONPROF_HZ=-5 is not a whole number of Hz" },
+	{ &numbers, "1.5", "MONPROF_HZ=1.5 is not a whole number of Hz" },
+	{ &numbers, "99999999999999999999",
+	  "MONPROF_HZ=99999999999999999999 is not a whole number of Hz" },
+	{ &numbers, "10kHz", "MONPROF_HZ=10kHz is not a whole number of Hz" },
+	{ &spans, "10",
+	  "MONPROF_ROTATE=10 needs a unit (ns us ms s m h, B k M G), for example 10m" },
+	{ &spans, "10q", "MONPROF_ROTATE=10q is not a time or size, such as off" },
+	{ &spans, "11h", "MONPROF_ROTATE=11h is out of range; the nearest is 10h" },
+	{ &spans, "1k", "MONPROF_ROTATE=1k is out of range; the nearest is 1M" },
+	{ &spans, "2G", "MONPROF_ROTATE=2G is out of range; the nearest is 1G" },
+	{ &spans, "0", "MONPROF_ROTATE=0 needs a unit (ns us ms s m h, B k M G), for example 0m" },
+	{ &bounds, "1M", "MONPROF_DISK=1M is out of range; the nearest is 16M" },
+	{ &times, "off", "MONPROF_WAIT=off is not a time, such as 1s" },
+	{ &times, "5", "MONPROF_WAIT=5 needs a unit (ns us ms s m h), for example 5s" },
+	{ &times, "5 s", "MONPROF_WAIT=5 s is not a time, such as 1s" },
+	{ &times, "5.s", "MONPROF_WAIT=5.s is not a time, such as 1s" },
+	{ &times, "s", "MONPROF_WAIT=s is not a time, such as 1s" },
+	{ &times, "9ms", "MONPROF_WAIT=9ms is out of range; the nearest is 10ms" },
+	{ &times, "61m", "MONPROF_WAIT=61m is out of range; the nearest is 1h" },
+	{ &times, "99999999999h", "MONPROF_WAIT=99999999999h is not a time, such as 1s" },
+	{ &sizes, "64", "MONPROF_RING=64 needs a unit (B k M G), for example 64M" },
+	{ &sizes, "1T", "MONPROF_RING=1T is not a size, such as 128k" },
+	{ &sizes, "65M", "MONPROF_RING=65M is out of range; the nearest is 64M" },
+	{ &choices, "tik", "MONPROF_CLOCK=tik is none of auto|tick|perf; the nearest is tick" },
+	{ &choices, "", "MONPROF_CLOCK= is none of auto|tick|perf; the nearest is auto" },
+	{ &lists, "a,bea", "MONPROF_LIST: there is no 'bea'; the nearest is bee" },
+	{ &lists, "a,", "MONPROF_LIST: there is no ''; the nearest is a" },
+	{ &exports, "colapsed",
+	  "MONPROF_EXPORT: there is no 'colapsed'; the nearest is collapsed" },
+	{ &flags, "maybe", "MONPROF_KEEP=maybe is neither yes nor no" },
+	{ &flags, "\033[31m", "MONPROF_KEEP=?[31m is neither yes nor no" },
+	{ &carriers, "URGE", "MONPROF_SIGNAL=URGE is not a signal, such as URG or RTMIN+5" },
+	{ &carriers, "0", "MONPROF_SIGNAL=0 is not a signal, such as URG or RTMIN+5" },
+	{ &carriers, "65", "MONPROF_SIGNAL=65 is not a signal, such as URG or RTMIN+5" },
+	{ &carriers, "RTMIN+99",
+	  "MONPROF_SIGNAL=RTMIN+99 is not a signal, such as URG or RTMIN+5" },
+};
+
 Test(options, wrong_texts)
 {
-	const struct {
-		const struct option *row;
-		const char *text, *message;
-	} cases[] = {
-		{ &numbers, "0", "MONPROF_HZ=0 is out of range; the nearest is 1" },
-		{ &numbers, "10001", "MONPROF_HZ=10001 is out of range; the nearest is 10000" },
-		{ &numbers, "-5", "MONPROF_HZ=-5 is not a whole number of Hz" },
-		{ &numbers, "1.5", "MONPROF_HZ=1.5 is not a whole number of Hz" },
-		{ &numbers, "99999999999999999999",
-		  "MONPROF_HZ=99999999999999999999 is not a whole number of Hz" },
-		{ &numbers, "10kHz", "MONPROF_HZ=10kHz is not a whole number of Hz" },
-		{ &times, "5", "MONPROF_WAIT=5 needs a unit (ns us ms s m h), for example 5s" },
-		{ &times, "5 s", "MONPROF_WAIT=5 s is not a time, such as 1s" },
-		{ &times, "5.s", "MONPROF_WAIT=5.s is not a time, such as 1s" },
-		{ &times, "s", "MONPROF_WAIT=s is not a time, such as 1s" },
-		{ &times, "9ms", "MONPROF_WAIT=9ms is out of range; the nearest is 10ms" },
-		{ &times, "61m", "MONPROF_WAIT=61m is out of range; the nearest is 1h" },
-		{ &times, "99999999999h", "MONPROF_WAIT=99999999999h is not a time, such as 1s" },
-		{ &sizes, "64", "MONPROF_RING=64 needs a unit (B k M G), for example 64M" },
-		{ &sizes, "1T", "MONPROF_RING=1T is not a size, such as 128k" },
-		{ &sizes, "65M", "MONPROF_RING=65M is out of range; the nearest is 64M" },
-		{ &choices, "tik",
-		  "MONPROF_CLOCK=tik is none of auto|tick|perf; the nearest is tick" },
-		{ &choices, "", "MONPROF_CLOCK= is none of auto|tick|perf; the nearest is auto" },
-		{ &lists, "a,bea", "MONPROF_LIST: there is no 'bea'; the nearest is bee" },
-		{ &lists, "a,", "MONPROF_LIST: there is no ''; the nearest is a" },
-		{ &exports, "colapsed",
-		  "MONPROF_EXPORT: there is no 'colapsed'; the nearest is collapsed" },
-		{ &flags, "maybe", "MONPROF_KEEP=maybe is neither yes nor no" },
-		{ &flags, "\033[31m", "MONPROF_KEEP=?[31m is neither yes nor no" },
-		{ &carriers, "URGE",
-		  "MONPROF_SIGNAL=URGE is not a signal, such as URG or RTMIN+5" },
-		{ &carriers, "0", "MONPROF_SIGNAL=0 is not a signal, such as URG or RTMIN+5" },
-		{ &carriers, "65", "MONPROF_SIGNAL=65 is not a signal, such as URG or RTMIN+5" },
-		{ &carriers, "RTMIN+99",
-		  "MONPROF_SIGNAL=RTMIN+99 is not a signal, such as URG or RTMIN+5" },
-	};
 	struct option_value value;
 	char error[256];
 
-	for (size_t i = 0; i < PROF_COUNT(cases); i++) {
-		errmsg wrong =
-			option_parse(cases[i].row, cases[i].text, &value, error, sizeof(error));
+	for (size_t i = 0; i < PROF_COUNT(bad); i++) {
+		errmsg wrong = option_parse(bad[i].row, bad[i].text, &value, error, sizeof(error));
 
-		cr_assert_not_null(wrong, "'%s' was taken", cases[i].text);
-		cr_expect_str_eq(wrong, cases[i].message);
+		cr_assert_not_null(wrong, "'%s' was taken", bad[i].text);
+		cr_expect_str_eq(wrong, bad[i].message);
 	}
 }
 

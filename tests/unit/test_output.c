@@ -7,7 +7,6 @@
 static const struct output_names names = {
 	.directory = "/var/tmp",
 	.pattern = "monprof.%p",
-	.session = SESSION,
 	.start_realtime_ns = 1700000000123456789u,
 	.pid = 1234,
 	.sequence = 3,

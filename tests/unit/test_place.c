@@ -4,6 +4,7 @@
 #include "options.h"
 #include "os.h"
 #include "place.h"
+#include "place_files.h"
 
 #include <pty.h>
 
@@ -173,11 +174,12 @@ static void record(void)
 	recording_free(recording);
 }
 
-/* What place_export makes of it. */
+/* What is made of it. */
 static void export(void)
 {
 	record();
-	place_export(place_recording());
+	place_close(place_recording());
+	cr_assert(place_files_export(NULL));
 }
 
 static bool exists(const char *path)
@@ -214,7 +216,8 @@ Test(place, what_is_no_recording_stays)
 
 	begin();
 	spill(path, "no recording at all", 19);
-	place_export(path);
+	place_close(path);
+	cr_assert(place_files_export(NULL));
 	cr_assert_eq(lines, 1);
 	cr_assert(exists(path));
 }
@@ -228,7 +231,8 @@ Test(place, a_recording_whose_files_cannot_be_written_stays)
 	record();
 	cr_assert_eq(rename(place_recording(), moved), 0);
 	cr_assert_eq(rename(in_scratch("d"), in_scratch("e")), 0);
-	place_export(moved);
+	place_close(moved);
+	cr_assert(place_files_export(NULL));
 	cr_assert_eq(lines, 2, "the file, and that the recording stays");
 	cr_assert(exists(moved));
 }
@@ -249,7 +253,8 @@ static void export_to(bool terminal)
 	cr_assert_eq(dup2(before, STDERR_FILENO), STDERR_FILENO);
 	close(before);
 	close(ends[0]);
-	place_export(place_recording());
+	place_close(place_recording());
+	cr_assert(place_files_export(NULL));
 }
 
 Test(place, elsewhere_than_on_a_terminal_nothing_is_said)
