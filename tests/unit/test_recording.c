@@ -425,3 +425,65 @@ Test(recording, a_detached_one_never_writes_to_another_file, .fini = remove_scra
 	cr_assert_not_null(recording_flush(recording, START_NS, &lost));
 	recording_free(recording);
 }
+
+Test(recording, renewed_it_goes_on_in_another_file, .fini = remove_scratch)
+{
+	char *first = in_scratch("r.monprof"), *second = in_scratch("s.monprof");
+	struct recording_head head = make_head(first);
+	struct recording *recording = recording_new(&head);
+	uint64_t losses[LOSS_COUNT] = { [LOSS_disk] = 12 };
+	uint32_t epoch = recording_epoch(recording);
+	struct counts counts;
+
+	put_threads(recording);
+	recording_put_sample(recording,
+			     &(struct recording_sample){ 2, 0, put_stack(recording, 3, 4),
+							 START_NS + 5, 77, 0 });
+	recording_put_note(recording, "only", "in the first");
+	recording_put_losses(recording, losses);
+	flush_good(recording, START_NS + 9);
+	head.path = second;
+	head.start_monotonic_ns = START_NS + 10;
+	cr_assert(recording_renew(recording, &head));
+	cr_assert_neq(recording_epoch(recording), epoch, "ids of before hold no more");
+	cr_assert_not(recording_created(recording));
+	cr_assert_eq(recording_bytes(recording), 0);
+	recording_put_sample(recording,
+			     &(struct recording_sample){ 2, 0, put_stack(recording, 3, 4),
+							 START_NS + 15, 5, 0 });
+	flush_good(recording, START_NS + 19);
+	cr_assert_eq(recording_samples(recording), 2, "of both");
+	cr_assert_str_eq(recording_path(recording), second);
+	recording_free(recording);
+	counts = count_whole(first);
+	cr_assert_eq(counts.value, 77);
+	cr_assert_eq(counts.lost_disk, 12);
+	counts = count_whole(second);
+	cr_assert_eq(counts.heads, 1);
+	cr_assert_eq(counts.summary.start_monotonic_ns, START_NS + 10);
+	cr_assert_eq(counts.value, 5);
+	cr_assert_eq(counts.last_ns, START_NS + 15);
+	cr_assert_eq(counts.notes, 0);
+	cr_assert_eq(counts.losses, 0, "none yet");
+	cr_assert_eq(counts.epochs, 0, "a file begins with one");
+	cr_assert_eq(counts.nodes, 4);
+}
+
+Test(recording, what_waits_when_it_is_renewed_is_lost_and_counted, .fini = remove_scratch)
+{
+	char *first = in_scratch("r.monprof"), *second = in_scratch("s.monprof");
+	struct recording_head head = make_head(first);
+	struct recording *recording = recording_new(&head);
+	uint64_t lost = 0;
+
+	put_threads(recording);
+	recording_put_sample(recording, &(struct recording_sample){ 2, 0, 0, START_NS + 5, 77, 0 });
+	head.path = second;
+	cr_assert(recording_renew(recording, &head));
+	recording_put_sample(recording, &(struct recording_sample){ 2, 0, 0, START_NS + 6, 5, 0 });
+	cr_assert_null(recording_flush(recording, START_NS + 7, &lost));
+	cr_assert_eq(lost, 1);
+	recording_free(recording);
+	cr_assert_neq(access(first, F_OK), 0);
+	cr_assert_eq(count_whole(second).value, 5);
+}
