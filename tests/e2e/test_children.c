@@ -24,7 +24,7 @@ static void check_one(struct run *run, const char *profile, const char *wanted,
 {
 	struct stacks *stacks;
 
-	common_check(run, profile, wanted, "spin", 200);
+	common_check(run, profile, wanted, "spin", 400);
 	stacks = stacks_read(run, profile);
 	RUN_CHECK(run, !stacks_with(stacks, unwanted), "%s: %s is not of this process; %s", profile,
 		  unwanted, stacks_names(run, stacks));
@@ -119,10 +119,10 @@ static void check_pool(const char *kind)
 {
 	struct run *run = run_children(kind);
 
-	common_check(run, common_profile(run, run->pid), "parent_work", "spin", 200);
+	common_check(run, common_profile(run, run->pid), "parent_work", "spin", 400);
 	for (const char *at = run->out; (at = strstr(at, "child "));) {
 		at += strlen("child ");
-		common_check(run, common_profile(run, atoi(at)), "child_work", "spin", 200);
+		common_check(run, common_profile(run, atoi(at)), "child_work", "spin", 400);
 	}
 	run_free(run);
 }
@@ -161,7 +161,7 @@ Test(children, fifty_forks_without_a_warning)
 	run_go(run, python_path(), "-W", "error", run_program("children.py"), "fork_loop", NULL);
 	run_check_exit(run, 0);
 	run_check_silent(run);
-	common_check(run, common_profile(run, run->pid), "burn", "spin", 200);
+	common_check(run, common_profile(run, run->pid), "burn", "spin", 400);
 	run_free(run);
 }
 

@@ -12,12 +12,12 @@ ME = os.path.abspath(__file__)
 
 
 def parent_work():
-    burn(0.2)
+    burn(0.4)
 
 
 def child_work():
     print("child", os.getpid(), flush=True)
-    burn(0.2)
+    burn(0.4)
 
 
 def leave(pid):
@@ -152,7 +152,7 @@ def kind_fork_loop():
             os._exit(0)
         leave(pid)
         spin()
-    burn(0.2)
+    burn(0.4)
 
 
 def kind_daemon():
@@ -165,7 +165,7 @@ def kind_daemon():
     child_work()
     os.chdir("/")
     os.closerange(0, 1000)
-    burn(0.2)
+    burn(0.4)
 
 
 def kind_killed_child():
