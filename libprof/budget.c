@@ -17,7 +17,7 @@
 /* Since the session began. */
 struct budget_cost {
 	uint64_t own_ns;
-	uint64_t kept_ns; /* of that: events that no lower rate would spare */
+	uint64_t kept_ns; /* of that: events, and exports, that no lower rate would spare */
 	uint64_t program_ns; /* CPU time of the process, or what stands for it */
 };
 
@@ -51,7 +51,7 @@ void budget_begin(void)
 	budget.has_said = false;
 }
 
-void budget_flush(uint64_t time_ns, uint64_t kernel_ns, uint64_t thread_ns, collector_note *note)
+void budget_flush(uint64_t time_ns, const struct budget_own *own, collector_note *note)
 {
 	uint64_t used_ns = os_process_cpu_ns() - budget.start_cpu_ns;
 	uint64_t least_ns = (time_ns - budget.start_ns) / SLEEPING;
@@ -59,11 +59,11 @@ void budget_flush(uint64_t time_ns, uint64_t kernel_ns, uint64_t thread_ns, coll
 	struct threads_sums sums;
 
 	threads_sum(&sums);
-	now.own_ns = sums.own_ns + kernel_ns + thread_ns;
-	now.kept_ns = running_kept_cost_ns();
+	now.own_ns = sums.own_ns + own->kernel_ns + own->thread_ns;
+	now.kept_ns = running_kept_cost_ns() + own->export_ns;
 	if (now.program_ns >= budget.before.program_ns + STRETCH_NS)
 		follow(&now);
-	budget.last = (struct budget_noted){ now.own_ns, kernel_ns, used_ns };
+	budget.last = (struct budget_noted){ now.own_ns, own->kernel_ns, used_ns };
 	note_all(note);
 }
 

@@ -28,10 +28,13 @@ double budget_next(struct budget_rate *rate, double spent);
 void budget_begin(void);
 /* What is noted counts from now on. drainer */
 void budget_renew(void);
-/*
- * Note our cost so far, and have rates follow it. kernel_ns: what the kernel and the interpreter spent on our
- * behalf; thread_ns: CPU time of our own threads. drainer
- */
-void budget_flush(uint64_t time_ns, uint64_t kernel_ns, uint64_t thread_ns, collector_note *note);
+/* What we have cost beside our handlers and callbacks; CPU time, ns, since budget_begin. */
+struct budget_own {
+	uint64_t kernel_ns; /* what the kernel and the interpreter spent on our behalf */
+	uint64_t thread_ns; /* our own threads */
+	uint64_t export_ns; /* of that: what no lower rate would spare */
+};
+/* Note our cost so far, and have rates follow it. drainer */
+void budget_flush(uint64_t time_ns, const struct budget_own *own, collector_note *note);
 
 #endif

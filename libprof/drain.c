@@ -1,15 +1,13 @@
 /*
- * drain.c - the drainer: a loop of passes, a flush now and then, and the few things that others may
- * ask of it.
+ * drain.c - the drainer: a loop of passes, a flush now and then, one recording after the other, and what
+ * others ask of it (drain_door.h).
  *
- *   asked   bits set by anyone (FLUSH, PARK, FINISH), a futex that the drainer sleeps on
- *   state   IDLE, STARTING, RUNNING, PARKED, DONE; a futex that those who ask sleep on
- *
- * Whoever wins the change to STARTING creates the thread.  All else in the struct belongs to the
- * drainer, and while it is parked to nobody.  How long it sleeps follows from how full the rings were.
+ * Whoever wins the change to STARTING creates the thread.  All in the struct belongs to the drainer, and
+ * while it is parked to nobody.  How long it sleeps follows from how full the rings were.
  */
 #include "drain.h"
 
+#include "drain_door.h"
 #include "os.h"
 #include "real.h"
 #include "stack.h"
@@ -26,19 +24,9 @@
 #define INTERVAL_FIRST_NS UINT64_C(20000000)
 #define INTERVAL_MOST_NS UINT64_C(100000000)
 #define TARGET_SHARE 8 /* of the fullest ring, at a pass: stacks may get deeper at once */
-#define GONE_STEP_NS 20000
-#define GONE_LOOKS \
-	64 /* before we sleep: a thread that has said its last is gone sooner than we would wake */
 #define LOOK_NS UINT64_C(1000000000) /* for somebody who asks for a dump */
 
-enum drain_state { IDLE, STARTING, RUNNING, PARKED, DONE };
-enum { ASK_FLUSH = 1, ASK_PARK = 2, ASK_FINISH = 4 };
-
 static struct {
-	_Atomic uint32_t asked;
-	_Atomic uint32_t state;
-	_Atomic uint32_t answered; /* requests to flush */
-	_Atomic pid_t tid;
 	struct drain_settings settings;
 	struct recording *recording;
 	uint64_t interval_ns, next_flush_ns, next_turn_ns, next_look_ns;
@@ -46,22 +34,22 @@ static struct {
 	uint64_t earlier_ns; /* CPU time of the threads that were parked */
 	struct threads_sums before; /* of the recordings that are complete */
 	uint64_t before_ns; /* CPU time of our own */
+	uint64_t export_ns,
+		export_begun_ns; /* CPU time of exports, and when this part of one began */
 	bool was_flushed; /* since it was last asked whether the recording is full */
 	bool is_finishing; /* nobody takes samples any more */
-	bool disk_failed; /* said so once */
+	bool disk_failed, has_refused; /* said so once */
 } drain;
 
 static void *drain_main(void *unused);
 static errmsg thread_create(void);
-static bool await_state(enum drain_state least, uint64_t timeout_ns);
-static bool await_gone(uint64_t end_ns);
-static void ask(uint32_t bits);
 static bool enter(void);
 static void begin_recording(void);
 static uint32_t turn(void);
 static void look_after_recordings(void);
 static void rotate(uint64_t now);
 static void look_for_request(uint64_t now);
+static void export(void (*work)(drain_breathe *breathe));
 static bool breathe(void);
 static void sleep_until_needed(void);
 static uint32_t pass(bool last);
@@ -85,106 +73,40 @@ errmsg drain_begin(const struct drain_settings *settings)
 	drain.earlier_ns = 0;
 	drain.written_samples = 0;
 	drain.before = (struct threads_sums){ 0 };
-	drain.before_ns = 0;
-	drain.is_finishing = drain.disk_failed = false;
-	atomic_store(&drain.asked, 0);
-	atomic_store(&drain.state, IDLE);
+	drain.before_ns = drain.export_ns = 0;
+	drain.is_finishing = drain.disk_failed = drain.has_refused = false;
+	atomic_store(&drain_door.asked, 0);
+	atomic_store(&drain_door.state, DRAIN_IDLE);
 	return drain_start();
 }
 
 errmsg drain_start(void)
 {
-	uint32_t idle = IDLE, parked = PARKED;
+	uint32_t idle = DRAIN_IDLE, parked = DRAIN_PARKED;
 	errmsg error;
 
-	if (!atomic_compare_exchange_strong(&drain.state, &idle, STARTING) &&
-	    !atomic_compare_exchange_strong(&drain.state, &parked, STARTING))
+	if (!atomic_compare_exchange_strong(&drain_door.state, &idle, DRAIN_STARTING) &&
+	    !atomic_compare_exchange_strong(&drain_door.state, &parked, DRAIN_STARTING))
 		return NULL;
-	atomic_fetch_and(&drain.asked, ~(uint32_t)ASK_PARK);
+	atomic_fetch_and(&drain_door.asked, ~(uint32_t)DRAIN_PARK);
 	error = thread_create();
 	if (error)
-		atomic_store(&drain.state, drain.recording ? PARKED : IDLE);
+		atomic_store(&drain_door.state, drain.recording ? DRAIN_PARKED : DRAIN_IDLE);
 	return error;
-}
-
-bool drain_park(uint64_t timeout_ns)
-{
-	uint64_t end_ns = os_monotonic_ns() + timeout_ns;
-	uint32_t state = atomic_load(&drain.state);
-
-	if (state != STARTING && state != RUNNING)
-		return true;
-	ask(ASK_PARK);
-	if (!await_state(PARKED, timeout_ns)) {
-		atomic_fetch_and(&drain.asked, ~(uint32_t)ASK_PARK);
-		return false;
-	}
-	return await_gone(end_ns);
-}
-
-bool drain_flush(uint64_t timeout_ns)
-{
-	uint64_t end = os_monotonic_ns() + timeout_ns;
-	uint32_t before = atomic_load(&drain.answered);
-
-	ask(ASK_FLUSH);
-	while (atomic_load(&drain.answered) == before) {
-		uint32_t state = atomic_load(&drain.state);
-		uint64_t now = os_monotonic_ns();
-
-		if (state == PARKED || state == DONE || state == IDLE)
-			return true;
-		if (now >= end)
-			return false;
-		os_futex_wait(&drain.answered, before, end - now);
-	}
-	return true;
-}
-
-bool drain_finish(uint64_t timeout_ns)
-{
-	uint64_t end_ns = os_monotonic_ns() + timeout_ns;
-	uint32_t state = atomic_load(&drain.state);
-
-	if (state == DONE || state == IDLE)
-		return true;
-	ask(ASK_FINISH);
-	return await_state(PARKED, timeout_ns) && atomic_load(&drain.state) == DONE &&
-	       await_gone(end_ns);
-}
-
-bool drain_end(uint64_t timeout_ns, bool may_start)
-{
-	uint64_t end_ns = os_monotonic_ns() + timeout_ns;
-
-	/* A fork in another thread may park it once more. */
-	for (;;) {
-		uint64_t now = os_monotonic_ns();
-
-		if (drain_finish(now < end_ns ? end_ns - now : 0))
-			return true;
-		if (!may_start || !drain_is_parked() || now >= end_ns || drain_start())
-			return false;
-	}
 }
 
 void drain_after_fork(void)
 {
 	/* A parked drainer left everything whole; one that was not may have been in the middle of it. */
-	if (atomic_load(&drain.state) == PARKED) {
+	if (atomic_load(&drain_door.state) == DRAIN_PARKED) {
 		stack_release();
 		recording_free(drain.recording);
 	} else {
 		stack_abandon();
 	}
 	drain.recording = NULL;
-	atomic_store(&drain.tid, 0);
-	atomic_store(&drain.state, IDLE);
-}
-
-bool drain_is_parked(void)
-{
-	return atomic_load(&drain.state) == PARKED;
+	atomic_store(&drain_door.tid, 0);
+	atomic_store(&drain_door.state, DRAIN_IDLE);
 }
 
 uint64_t drain_cpu_ns(void)
@@ -192,9 +114,9 @@ uint64_t drain_cpu_ns(void)
 	return drain.earlier_ns + os_thread_cpu_ns();
 }
 
-pid_t drain_tid(void)
+uint64_t drain_export_ns(void)
 {
-	return atomic_load(&drain.tid);
+	return drain.export_ns;
 }
 
 static errmsg thread_create(void)
@@ -217,45 +139,6 @@ static errmsg thread_create(void)
 	return error ? "our own thread could not be started: not profiled" : NULL;
 }
 
-static void ask(uint32_t bits)
-{
-	atomic_fetch_or(&drain.asked, bits);
-	os_futex_wake(&drain.asked);
-}
-
-/* States only grow while someone waits. */
-static bool await_state(enum drain_state least, uint64_t timeout_ns)
-{
-	uint64_t end = os_monotonic_ns() + timeout_ns;
-	uint32_t state;
-
-	while ((state = atomic_load(&drain.state)) < least) {
-		uint64_t now = os_monotonic_ns();
-
-		if (now >= end)
-			return false;
-		os_futex_wait(&drain.state, state, end - now);
-	}
-	return true;
-}
-
-/* Those who count threads (CPython at fork, libc for the last one) count one that is exiting, too. */
-static bool await_gone(uint64_t end_ns)
-{
-	static const _Atomic uint32_t never;
-	pid_t tid = atomic_load(&drain.tid);
-
-	for (unsigned looks = 0; tid && os_thread_exists(tid); looks++) {
-		if (os_monotonic_ns() >= end_ns)
-			return false;
-		if (looks < GONE_LOOKS)
-			os_yield();
-		else
-			os_futex_wait(&never, 0, GONE_STEP_NS);
-	}
-	return true;
-}
-
 static void *drain_main(void *unused)
 {
 	uint32_t asked;
@@ -263,13 +146,13 @@ static void *drain_main(void *unused)
 	(void)unused;
 	if (!enter())
 		return NULL;
-	while (!((asked = turn()) & (ASK_FINISH | ASK_PARK))) {
+	while (!((asked = turn()) & (DRAIN_FINISH | DRAIN_PARK))) {
 		if (task_alone() && drain.settings.hooks.alone())
-			ask(ASK_FINISH);
+			drain_ask(DRAIN_FINISH);
 		look_after_recordings();
 		sleep_until_needed();
 	}
-	if (asked & ASK_FINISH)
+	if (asked & DRAIN_FINISH)
 		finish();
 	else
 		park();
@@ -280,16 +163,16 @@ static void *drain_main(void *unused)
 static uint32_t turn(void)
 {
 	/* Taken before the pass: a request that comes later gets a pass of its own. */
-	uint32_t asked = atomic_fetch_and(&drain.asked, ~(uint32_t)ASK_FLUSH);
+	uint32_t asked = atomic_fetch_and(&drain_door.asked, ~(uint32_t)DRAIN_FLUSH);
 
-	if (asked & ASK_FINISH)
+	if (asked & DRAIN_FINISH)
 		return asked;
 	adapt(pass(false));
-	if (asked & ASK_PARK)
+	if (asked & DRAIN_PARK)
 		return asked;
-	if (asked & ASK_FLUSH || os_monotonic_ns() >= drain.next_flush_ns)
+	if (asked & DRAIN_FLUSH || os_monotonic_ns() >= drain.next_flush_ns)
 		flush();
-	if (asked & ASK_FLUSH)
+	if (asked & DRAIN_FLUSH)
 		answer();
 	return asked;
 }
@@ -304,7 +187,7 @@ static void look_after_recordings(void)
 	    drain.settings.hooks.is_full(now, recording_bytes(drain.recording)))
 		rotate(now);
 	drain.was_flushed = false;
-	drain.settings.hooks.finish(breathe);
+	export(drain.settings.hooks.finish);
 	if (now >= drain.next_look_ns)
 		look_for_request(now);
 }
@@ -318,6 +201,9 @@ static void rotate(uint64_t now)
 
 	head.reopen = drain.settings.head.reopen;
 	log_format(path, sizeof(path), "%s", recording_path(drain.recording));
+	if (error && !drain.has_refused)
+		log_line("%s: goes on: %s", path, error);
+	drain.has_refused |= error != NULL;
 	if (error || !recording_renew(drain.recording, &head))
 		return;
 	drain.settings.hooks.close(is_used ? path : NULL);
@@ -344,27 +230,37 @@ static void look_for_request(uint64_t now)
 		return;
 	drain.written_samples = UINT64_MAX; /* the last remarks, too */
 	flush();
-	drain.settings.hooks.dump(breathe);
+	export(drain.settings.hooks.dump);
+}
+
+static void export(void (*work)(drain_breathe *breathe))
+{
+	drain.export_begun_ns = drain_cpu_ns();
+	work(breathe);
+	drain.export_ns += drain_cpu_ns() - drain.export_begun_ns;
 }
 
 static bool breathe(void)
 {
 	uint64_t now = os_monotonic_ns(), due;
-	uint32_t asked = atomic_load(&drain.asked);
+	uint32_t asked = atomic_load(&drain_door.asked);
 
 	if (drain.is_finishing || (!asked && now < drain.next_turn_ns))
 		return true;
+	drain.export_ns += drain_cpu_ns() - drain.export_begun_ns;
 	asked = turn();
+	drain.export_begun_ns = drain_cpu_ns();
 	due = drain.settings.hooks.due_ns();
 	drain.next_turn_ns = now + drain.interval_ns < due ? now + drain.interval_ns : due;
-	return !(asked & ASK_PARK);
+	/* At the end, what the rings hold is to be on disk first. */
+	return !(asked & (DRAIN_PARK | DRAIN_FINISH));
 }
 
 static bool enter(void)
 {
 	bool own_descriptors = os_descriptors_own();
 
-	atomic_store(&drain.tid, os_gettid());
+	atomic_store(&drain_door.tid, os_gettid());
 	log_divert(os_gettid());
 	prctl(PR_SET_NAME, "monprof");
 	drain.settings.head.reopen = !own_descriptors;
@@ -372,8 +268,8 @@ static bool enter(void)
 		drain.recording = recording_new(&drain.settings.head);
 		if (!drain.recording) {
 			log_line("no memory for a recording: not profiled");
-			atomic_store(&drain.state, DONE);
-			os_futex_wake(&drain.state);
+			atomic_store(&drain_door.state, DRAIN_DONE);
+			os_futex_wake(&drain_door.state);
 			answer();
 			return false;
 		}
@@ -383,8 +279,8 @@ static bool enter(void)
 	}
 	drain.next_flush_ns = os_monotonic_ns() + drain.settings.flush_ns;
 	drain.settings.hooks.begin(own_descriptors);
-	atomic_store(&drain.state, RUNNING);
-	os_futex_wake(&drain.state);
+	atomic_store(&drain_door.state, DRAIN_RUNNING);
+	os_futex_wake(&drain_door.state);
 	return true;
 }
 
@@ -396,7 +292,7 @@ static void sleep_until_needed(void)
 	if (due > drain.next_flush_ns)
 		due = drain.next_flush_ns;
 	most = due > now ? due - now : 0;
-	os_futex_wait(&drain.asked, 0, most < drain.interval_ns ? most : drain.interval_ns);
+	os_futex_wait(&drain_door.asked, 0, most < drain.interval_ns ? most : drain.interval_ns);
 }
 
 /* Empties every ring; the fullest one's bytes. */
@@ -484,8 +380,8 @@ static void flush(void)
 /* To those who wait for a flush, or for its coming to nothing. */
 static void answer(void)
 {
-	atomic_fetch_add(&drain.answered, 1);
-	os_futex_wake(&drain.answered);
+	atomic_fetch_add(&drain_door.answered, 1);
+	os_futex_wake(&drain_door.answered);
 }
 
 static void write_out(uint64_t now)
@@ -537,8 +433,8 @@ static void park(void)
 	recording_detach(drain.recording);
 	drain.earlier_ns += os_thread_cpu_ns();
 	log_divert(0);
-	atomic_store(&drain.state, PARKED);
-	os_futex_wake(&drain.state);
+	atomic_store(&drain_door.state, DRAIN_PARKED);
+	os_futex_wake(&drain_door.state);
 	answer();
 }
 
@@ -561,8 +457,8 @@ static void finish(void)
 	drain.settings.hooks.close(created ? path : NULL);
 	drain.settings.hooks.finish(breathe);
 	log_divert(0);
-	atomic_store(&drain.state, DONE);
-	os_futex_wake(&drain.state);
+	atomic_store(&drain_door.state, DRAIN_DONE);
+	os_futex_wake(&drain_door.state);
 	answer();
 }
 

@@ -57,9 +57,8 @@ struct drain_hooks {
 	void (*close)(const char *path);
 	/* What is told by `flush` counts from now on. drainer */
 	void (*renew)(uint64_t time_ns);
-	/* Make of all complete recordings what the user wants; false: `breathe` has stopped it, and it is to be asked for
-	   again. drainer */
-	bool (*finish)(drain_breathe *breathe);
+	/* Make of all complete recordings what the user wants; where `breathe` stops it, it is asked for again. drainer */
+	void (*finish)(drain_breathe *breathe);
 	/* Does somebody want this recording exported as it is now? Then it is brought up to date, and `dump` exports it.
 	   drainer */
 	bool (*is_asked)(const char *path);
@@ -92,6 +91,8 @@ bool drain_end(uint64_t timeout_ns, bool may_start);
 bool drain_is_parked(void);
 /* CPU time of our own threads in this session. drainer */
 uint64_t drain_cpu_ns(void);
+/* Of that: in `finish` and `dump`. drainer */
+uint64_t drain_export_ns(void);
 /* Nobody's any more: in the child of a fork. setup */
 void drain_after_fork(void);
 /* Kernel id of the thread, 0 when there is none. any */

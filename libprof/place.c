@@ -93,6 +93,15 @@ const char *place_recording(void)
 	return place.names[atomic_load(&place.at)].recording;
 }
 
+uint64_t place_flush_ns(void)
+{
+	const struct option_value *rotate = option_value(OPTION_ROTATE);
+	uint64_t flush_ns = option_number(OPTION_FLUSH);
+
+	return rotate->number && !rotate->is_size && rotate->number < flush_ns ? rotate->number :
+										 flush_ns;
+}
+
 uint32_t place_ring_bytes(uint32_t record_bytes)
 {
 	uint64_t wanted = option_number(OPTION_RING);

@@ -22,6 +22,8 @@ const struct recording_mapping *place_mappings(unsigned *count);
 /* Directory that relative names start from, and where the recording goes. any */
 const char *place_cwd(void);
 const char *place_recording(void);
+/* MONPROF_FLUSH, and no longer than MONPROF_ROTATE. any */
+uint64_t place_flush_ns(void);
 /* MONPROF_RING, made a power of two that holds a few records of this many bytes. any */
 uint32_t place_ring_bytes(uint32_t record_bytes);
 /* Has the recording, of so many bytes, lasted as long or become as large as MONPROF_ROTATE and MONPROF_DISK say? Makes

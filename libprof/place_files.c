@@ -85,14 +85,10 @@ void place_files_add(const struct place_names *names, const char *path)
 	*last = complete;
 }
 
-bool place_files_export(drain_breathe *breathe)
+void place_files_export(drain_breathe *breathe)
 {
-	while (files.oldest) {
-		if (!export(files.oldest, breathe))
-			return false;
+	while (files.oldest && export(files.oldest, breathe))
 		forget(files.oldest);
-	}
-	return true;
 }
 
 /* The oldest. */

@@ -28,8 +28,8 @@ void place_files_begin(bool shows_summary);
 /* A recording with these names, which lies at `path`, is complete. drainer */
 void place_files_add(const struct place_names *names, const char *path);
 /* Export what is complete as MONPROF_EXPORT says; a recording is removed if every file was written and it is not to be
-   kept, and stays otherwise, with one line for each problem. False: `breathe` (NULL: none) has stopped it. drainer */
-bool place_files_export(drain_breathe *breathe);
+   kept, and stays otherwise, with one line for each problem. What `breathe` (NULL: none) stops comes next time. drainer */
+void place_files_export(drain_breathe *breathe);
 /* Export a recording that goes on, for whoever asked for it (dump_take), and answer. drainer */
 void place_files_dump(const struct place_names *names, drain_breathe *breathe);
 

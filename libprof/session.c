@@ -200,7 +200,7 @@ static errmsg start_collectors(void)
 static errmsg begin(void)
 {
 	struct drain_settings drainer = {
-		.flush_ns = option_number(OPTION_FLUSH),
+		.flush_ns = place_flush_ns(),
 		.ring_bytes = place_ring_bytes(record_bytes((uint32_t)option_number(OPTION_DEPTH))),
 		.hooks = {
 			.begin = running_drainer_begin,
@@ -564,8 +564,14 @@ static void drainer_flush(uint64_t time_ns, collector_note *note)
 
 	running_flush(time_ns, note);
 	threads_sum(&sums);
-	budget_flush(time_ns, (sums.entries - sums.callbacks) * tick_cost_ns() + running_cost_ns(),
-		     drain_cpu_ns(), note);
+	budget_flush(time_ns,
+		     &(struct budget_own){
+			     .kernel_ns = (sums.entries - sums.callbacks) * tick_cost_ns() +
+					  running_cost_ns(),
+			     .thread_ns = drain_cpu_ns(),
+			     .export_ns = drain_export_ns(),
+		     },
+		     note);
 	if (atomic_load(&session.state) != RUNNING)
 		return;
 	if (!signal_given_up && !signals_check()) {

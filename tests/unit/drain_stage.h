@@ -199,19 +199,16 @@ static void hook_renew(uint64_t time_ns)
 	atomic_fetch_add(&seen.renews, 1);
 }
 
-static bool hook_finish(drain_breathe *breathe)
+static void hook_finish(drain_breathe *breathe)
 {
-	if (!seen.is_closed)
-		return true;
-	if (on_finish && !on_finish(breathe))
-		return false;
+	if (!seen.is_closed || (on_finish && !on_finish(breathe)))
+		return;
 	seen.is_closed = false;
 	atomic_fetch_add(&seen.finishes, 1);
 	atomic_store(&seen.ends_at_finish, atomic_load(&seen.ends));
 	snprintf(seen.finished, sizeof(seen.finished), "%s", seen.closed);
 	if (atomic_load(&is_alone))
 		sem_post(&reached);
-	return true;
 }
 
 static bool hook_is_asked(const char *recording)

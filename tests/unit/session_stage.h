@@ -333,10 +333,14 @@ void __wrap_place_dump(drain_breathe *breathe)
 	(void)breathe;
 }
 
-bool __wrap_place_files_export(drain_breathe *breathe)
+void __wrap_place_files_export(drain_breathe *breathe)
 {
 	(void)breathe;
-	return true;
+}
+
+uint64_t __wrap_place_flush_ns(void)
+{
+	return 1;
 }
 
 void __wrap_budget_begin(void)
@@ -348,10 +352,9 @@ void __wrap_budget_renew(void)
 	did("budget");
 }
 
-void __wrap_budget_flush(uint64_t time_ns, uint64_t kernel_ns, uint64_t thread_ns,
-			 collector_note *note)
+void __wrap_budget_flush(uint64_t time_ns, const struct budget_own *own, collector_note *note)
 {
-	(void)time_ns, (void)kernel_ns, (void)thread_ns, (void)note;
+	(void)time_ns, (void)own, (void)note;
 }
 
 void __wrap_log_line(const char *format, ...)

@@ -75,7 +75,7 @@ static void spend(double own, double used, double passed)
 	cpu_ns += (uint64_t)(used * (double)S);
 	handlers_ns += (uint64_t)(own * (double)S);
 	notes[0] = '\0';
-	budget_flush(now_ns, 0, thread_ns, take_note);
+	budget_flush(now_ns, &(struct budget_own){ .thread_ns = thread_ns }, take_note);
 }
 
 static void set_up(void)
@@ -89,7 +89,7 @@ Test(budget, cost_is_noted_as_a_share_of_the_cpu_time)
 {
 	cpu_ns += 100000001;
 	handlers_ns = 4000000;
-	budget_flush(now_ns, 345679, 8000000, take_note);
+	budget_flush(now_ns, &(struct budget_own){ 345679, 8000000, 0 }, take_note);
 	cr_expect_str_eq(notes,
 			 "own.kernel_ns=345679;own.share_of_cpu=12.34%;process.cpu_ns=100000001;"
 			 "budget.least_rate_ppm=1000000;");
@@ -97,7 +97,7 @@ Test(budget, cost_is_noted_as_a_share_of_the_cpu_time)
 
 Test(budget, a_share_of_nothing_is_no_division_by_zero)
 {
-	budget_flush(now_ns, 0, 0, take_note);
+	budget_flush(now_ns, &(struct budget_own){ 0 }, take_note);
 	cr_expect_str_eq(notes, "own.kernel_ns=0;own.share_of_cpu=0.00%;process.cpu_ns=0;"
 				"budget.least_rate_ppm=1000000;");
 }
@@ -217,4 +217,33 @@ Test(budget, another_process_begins_anew)
 	cr_expect_eq(factor, 1);
 	cr_expect(strstr(notes, "process.cpu_ns=1000000000;budget.least_rate_ppm=1000000"), "%s",
 		  notes);
+}
+
+Test(budget, an_export_lowers_no_rate)
+{
+	struct budget_own own = { 0 };
+
+	for (unsigned i = 0; i < 10; i++) {
+		now_ns += S;
+		cpu_ns += S;
+		own.thread_ns += S / 10;
+		own.export_ns += S / 10;
+		budget_flush(now_ns, &own, take_note);
+	}
+	cr_expect_eq(factor, 1);
+	cr_expect(strstr(notes, "own.share_of_cpu=9.99%"), "it is told, rounded down: %s", notes);
+}
+
+Test(budget, each_recording_has_its_own_remarks)
+{
+	for (unsigned i = 0; i < 100; i++)
+		spend(0.03 * (factor > 0 ? factor : 1), 1, 1);
+	budget_renew();
+	for (unsigned i = 0; i < 100; i++)
+		spend(0.005, 1, 1);
+	cr_expect(strstr(notes, "own.share_of_cpu=0.49%"), "%s", notes);
+	cr_expect(strstr(notes, "process.cpu_ns=100000000000;"), "%s", notes);
+	budget_renew();
+	spend(0.005, 1, 1);
+	cr_expect(strstr(notes, "budget.least_rate_ppm=1000000"), "%s", notes);
 }

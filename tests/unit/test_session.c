@@ -49,11 +49,11 @@ bool __wrap_place_is_full(uint64_t time_ns, uint64_t recording_bytes);
 errmsg __wrap_place_next(bool is_used, struct recording_head *head);
 void __wrap_place_close(const char *path);
 void __wrap_place_dump(drain_breathe *breathe);
-bool __wrap_place_files_export(drain_breathe *breathe);
+uint64_t __wrap_place_flush_ns(void);
+void __wrap_place_files_export(drain_breathe *breathe);
 void __wrap_budget_renew(void);
 void __wrap_budget_begin(void);
-void __wrap_budget_flush(uint64_t time_ns, uint64_t kernel_ns, uint64_t thread_ns,
-			 collector_note *note);
+void __wrap_budget_flush(uint64_t time_ns, const struct budget_own *own, collector_note *note);
 void __wrap_log_line(const char *format, ...) PROF_PRINTF(1, 2);
 pid_t __wrap_os_getpid(void);
 int __wrap_os_tgkill(pid_t tid, int signo);
