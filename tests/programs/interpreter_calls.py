@@ -178,7 +178,7 @@ def kind_busy():
     threads = []
     for name in "left", "right":
         interpreter = create_seen()
-        words = {"name": name, "seconds": 1}
+        words = {"name": name, "seconds": 2}
         threads.append(
             threading.Thread(target=run, args=(interpreter, BUSY), kwargs=words)
         )
