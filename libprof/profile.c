@@ -22,7 +22,7 @@ static errmsg added(struct profile *profile, errmsg error, bool is_cut);
 static errmsg sum_losses(struct profile *profile);
 static void sum_loss(struct profile *profile, struct intern *reasons,
 		     const struct process_loss *loss);
-static void scale_samples(struct profile *profile);
+static errmsg scale_samples(struct profile *profile);
 static void free_maker(struct profile_maker *maker);
 
 static const char no_memory[] = "no memory";
@@ -193,13 +193,15 @@ static errmsg sort_and_scale(struct profile *profile)
 
 	if (taken && bytes)
 		memcpy(taken, profile->samples, bytes);
-	if (!error && (!sort_items(profile->samples, profile->sample_count,
-				   sizeof(*profile->samples), profile_compare_samples) ||
-		       !sort_items(profile->errors, profile->error_count, sizeof(*profile->errors),
-				   profile_compare_errors)))
+	if (!error)
+		error = sort_watched(profile->samples, profile->sample_count,
+				     sizeof(*profile->samples), profile_compare_samples,
+				     &profile->watch);
+	if (!error && !sort_items(profile->errors, profile->error_count, sizeof(*profile->errors),
+				  profile_compare_errors))
 		error = no_memory;
 	if (!error)
-		scale_samples(profile);
+		error = scale_samples(profile);
 	if (!error && profile->point_count)
 		error = profile_finish_points(profile, taken);
 	heap_free(taken);
@@ -207,12 +209,12 @@ static errmsg sort_and_scale(struct profile *profile)
 }
 
 /* Samples are sorted: those of one metric and process follow each other. */
-static void scale_samples(struct profile *profile)
+static errmsg scale_samples(struct profile *profile)
 {
 	uint32_t metric = UINT32_MAX, process = 0;
 	double scale = 1;
 
-	for (size_t i = 0; i < profile->sample_count; i++) {
+	for (size_t i = 0; i < profile->sample_count && profile_step(profile, i); i++) {
 		struct profile_sample *sample = &profile->samples[i];
 		uint32_t of = profile->threads[sample->thread].process;
 
@@ -222,6 +224,7 @@ static void scale_samples(struct profile *profile)
 		process = of;
 		sample->value = estimate_whole(sample->value, scale);
 	}
+	return profile->maker->error;
 }
 
 double profile_scale(const struct profile *profile, uint32_t process, uint32_t metric)

@@ -23,7 +23,7 @@ struct run {
 static bool follow_sums(struct profile *profile, const struct profile_sample *taken);
 static bool part_into_runs(struct profile *profile);
 static uint32_t number_runs(const struct profile *profile, uint32_t *run_of);
-static void place_in_runs(struct profile *profile, struct profile_point *placed, struct run *runs,
+static bool place_in_runs(struct profile *profile, struct profile_point *placed, struct run *runs,
 			  uint32_t run_count, const uint32_t *run_of);
 static bool sort_runs(struct profile *profile);
 static bool scale_points(struct profile *profile);
@@ -47,10 +47,12 @@ void profile_take_point(struct profile_maker *maker, size_t sum,
 
 errmsg profile_finish_points(struct profile *profile, const struct profile_sample *taken)
 {
-	return follow_sums(profile, taken) && part_into_runs(profile) && sort_runs(profile) &&
-			       scale_points(profile) ?
-		       NULL :
-		       "no memory";
+	bool is_done = follow_sums(profile, taken) && part_into_runs(profile) &&
+		       sort_runs(profile) && scale_points(profile);
+
+	if (!is_done)
+		profile_fail(profile->maker, "no memory");
+	return profile->maker->error;
 }
 
 bool profile_next_run(const struct profile *profile, uint32_t measurement, struct profile_run *run)
@@ -80,12 +82,13 @@ static bool follow_sums(struct profile *profile, const struct profile_sample *ta
 	uint32_t *now = heap_alloc(profile->sample_count * sizeof(*now));
 	bool is_done = now && profile_index_samples(maker, maker->slot_count);
 
-	for (size_t i = 0; is_done && i < profile->sample_count; i++)
+	for (size_t i = 0; is_done && i < profile->sample_count && profile_step(profile, i); i++)
 		now[i] = (uint32_t)(profile_find_sample(maker, &taken[i]) - profile->samples);
-	for (size_t i = 0; is_done && i < profile->point_count; i++)
+	is_done = is_done && !maker->error;
+	for (size_t i = 0; is_done && i < profile->point_count && profile_step(profile, i); i++)
 		profile->points[i].sample = now[profile->points[i].sample];
 	heap_free(now);
-	return is_done;
+	return is_done && !maker->error;
 }
 
 static bool part_into_runs(struct profile *profile)
@@ -94,10 +97,10 @@ static bool part_into_runs(struct profile *profile)
 	uint32_t run_count = run_of ? number_runs(profile, run_of) : 0;
 	struct run *runs = heap_zalloc((run_count + 1) * sizeof(*runs));
 	struct profile_point *placed = heap_alloc(profile->point_count * sizeof(*placed));
-	bool is_done = run_of && runs && placed;
+	bool is_done = run_of && runs && placed &&
+		       place_in_runs(profile, placed, runs, run_count, run_of);
 
 	if (is_done) {
-		place_in_runs(profile, placed, runs, run_count, run_of);
 		heap_free(profile->points);
 		profile->points = placed;
 	} else {
@@ -123,31 +126,35 @@ static uint32_t number_runs(const struct profile *profile, uint32_t *run_of)
 	return run + 1;
 }
 
-static void place_in_runs(struct profile *profile, struct profile_point *placed, struct run *runs,
+static bool place_in_runs(struct profile *profile, struct profile_point *placed, struct run *runs,
 			  uint32_t run_count, const uint32_t *run_of)
 {
-	for (size_t i = 0; i < profile->point_count; i++)
+	for (size_t i = 0; i < profile->point_count && profile_step(profile, i); i++)
 		runs[run_of[profile->points[i].sample] + 1].begin++;
+	if (profile->maker->error)
+		return false;
 	for (uint32_t run = 0; run < run_count; run++) {
 		runs[run + 1].begin += runs[run].begin;
 		runs[run].end = runs[run].begin;
 	}
-	for (size_t i = 0; i < profile->point_count; i++) {
+	for (size_t i = 0; i < profile->point_count && profile_step(profile, i); i++) {
 		const struct profile_point *point = &profile->points[i];
 
 		placed[runs[run_of[point->sample]].end++] = *point;
 	}
+	return !profile->maker->error;
 }
 
 static bool sort_runs(struct profile *profile)
 {
 	struct profile_run run = { 0 };
-	bool is_done = true;
+	errmsg error = NULL;
 
-	while (is_done && profile_next_run(profile, 0, &run))
-		is_done = sort_items(&profile->points[run.begin], run.end - run.begin,
-				     sizeof(*profile->points), compare_times);
-	return is_done;
+	while (!error && profile_next_run(profile, 0, &run))
+		error = sort_watched(&profile->points[run.begin], run.end - run.begin,
+				     sizeof(*profile->points), compare_times, &profile->watch);
+	profile_fail(profile->maker, error);
+	return !error;
 }
 
 /* Each gets what its sum grows by with it: the last one's is the sum. */
@@ -160,7 +167,7 @@ static bool scale_points(struct profile *profile)
 	double scale = 1;
 	bool is_done;
 
-	for (size_t i = 0; progress && i < profile->point_count; i++) {
+	for (size_t i = 0; progress && i < profile->point_count && profile_step(profile, i); i++) {
 		struct profile_point *point = &profile->points[i];
 		const struct profile_sample *sum = &profile->samples[point->sample];
 		struct progress *so_far = &progress[point->sample];

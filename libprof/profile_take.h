@@ -31,6 +31,7 @@ struct pending_sample {
 
 #define PROFILE_PENDING 32
 #define PROFILE_RECENT 64
+#define PROFILE_STEP_ITEMS 16384
 
 struct profile_maker {
 	struct profile *profile;
@@ -91,6 +92,14 @@ errmsg profile_add_through(struct profile *profile, const char *path,
 
 /* Helpers of both files. The first error stays. drainer, tool */
 void profile_fail(struct profile_maker *maker, errmsg error);
+/* Before each item of a long loop of finishing; false: stop, and that is the error. drainer, tool */
+static inline bool profile_step(const struct profile *profile, size_t item)
+{
+	if (item % PROFILE_STEP_ITEMS != 0 || watch_step(&profile->watch, NULL, 0, 0))
+		return true;
+	profile_fail(profile->maker, WATCH_STOPPED);
+	return false;
+}
 /* The id of a pair of ids; true: it is new. drainer, tool */
 bool profile_put_pair(struct profile_maker *maker, struct pairs *pairs, uint32_t a, uint32_t b,
 		      uint32_t *id);

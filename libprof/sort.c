@@ -7,10 +7,15 @@
 
 #include <string.h>
 
+#define STEP_ITEMS 16384
+
 struct merge {
 	const char *left, *left_end, *right, *right_end;
 	size_t item_bytes;
 	sort_compare *compare;
+	const struct watch *watch;
+	size_t step_bytes; /* to be merged until the next step */
+	bool is_stopped;
 };
 
 static bool is_sorted(const char *items, size_t all_bytes, size_t item_bytes,
@@ -18,29 +23,44 @@ static bool is_sorted(const char *items, size_t all_bytes, size_t item_bytes,
 static void merge_pass(const char *from, char *to, size_t run_bytes, size_t all_bytes,
 		       struct merge *merge);
 static char *merge_runs(struct merge *merge, char *to);
+static size_t bytes_of_both(const struct merge *merge);
+static void step(struct merge *merge, size_t bytes);
 
 bool sort_items(void *items, size_t count, size_t item_bytes, sort_compare *compare)
 {
-	struct merge merge = { .item_bytes = item_bytes, .compare = compare };
+	return !sort_watched(items, count, item_bytes, compare, &(struct watch){ 0 });
+}
+
+errmsg sort_watched(void *items, size_t count, size_t item_bytes, sort_compare *compare,
+		    const struct watch *watch)
+{
+	struct merge merge = {
+		.item_bytes = item_bytes,
+		.compare = compare,
+		.watch = watch,
+		.step_bytes = STEP_ITEMS * item_bytes,
+	};
 	size_t all_bytes = count * item_bytes;
 	char *from = items, *to, *spare;
 
 	if (is_sorted(items, all_bytes, item_bytes, compare))
-		return true;
+		return NULL;
 	spare = to = heap_alloc(all_bytes);
 	if (!spare)
-		return false;
+		return "no memory";
 	for (size_t run_bytes = item_bytes; run_bytes < all_bytes; run_bytes *= 2) {
 		char *merged = to;
 
 		merge_pass(from, to, run_bytes, all_bytes, &merge);
+		if (merge.is_stopped)
+			break;
 		to = from;
 		from = merged;
 	}
 	if (from == spare)
 		memcpy(items, spare, all_bytes);
 	heap_free(spare);
-	return true;
+	return merge.is_stopped ? WATCH_STOPPED : NULL;
 }
 
 /* Samples mostly come in order. */
@@ -55,7 +75,7 @@ static bool is_sorted(const char *items, size_t all_bytes, size_t item_bytes, so
 static void merge_pass(const char *from, char *to, size_t run_bytes, size_t all_bytes,
 		       struct merge *merge)
 {
-	for (size_t at = 0; at < all_bytes; at += 2 * run_bytes) {
+	for (size_t at = 0; at < all_bytes && !merge->is_stopped; at += 2 * run_bytes) {
 		size_t left = all_bytes - at < run_bytes ? all_bytes - at : run_bytes;
 		size_t right = all_bytes - at - left;
 
@@ -70,13 +90,18 @@ static void merge_pass(const char *from, char *to, size_t run_bytes, size_t all_
 
 static char *merge_runs(struct merge *merge, char *to)
 {
-	while (merge->left < merge->left_end && merge->right < merge->right_end) {
-		const char **from = merge->compare(merge->left, merge->right) <= 0 ? &merge->left :
-										     &merge->right;
+	size_t safe_bytes;
 
-		memcpy(to, *from, merge->item_bytes);
-		*from += merge->item_bytes;
-		to += merge->item_bytes;
+	while (!merge->is_stopped && (safe_bytes = bytes_of_both(merge)) > 0) {
+		for (char *end = to + safe_bytes; to < end; to += merge->item_bytes) {
+			const char **from = merge->compare(merge->left, merge->right) <= 0 ?
+						    &merge->left :
+						    &merge->right;
+
+			memcpy(to, *from, merge->item_bytes);
+			*from += merge->item_bytes;
+		}
+		step(merge, safe_bytes);
 	}
 
 	size_t left = (size_t)(merge->left_end - merge->left);
@@ -85,4 +110,23 @@ static char *merge_runs(struct merge *merge, char *to)
 	memcpy(to, merge->left, left);
 	memcpy(to + left, merge->right, right);
 	return to + left + right;
+}
+
+/* So much can be merged without a look at whether a run has ended: what the shorter one has, but not more than up to the next step. */
+static size_t bytes_of_both(const struct merge *merge)
+{
+	size_t left = (size_t)(merge->left_end - merge->left);
+	size_t right = (size_t)(merge->right_end - merge->right);
+	size_t bytes = left < right ? left : right;
+
+	return bytes < merge->step_bytes ? bytes : merge->step_bytes;
+}
+
+static void step(struct merge *merge, size_t bytes)
+{
+	merge->step_bytes -= bytes;
+	if (merge->step_bytes > 0)
+		return;
+	merge->step_bytes = STEP_ITEMS * merge->item_bytes;
+	merge->is_stopped = !watch_step(merge->watch, NULL, 0, 0);
 }

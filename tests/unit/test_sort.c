@@ -38,3 +38,72 @@ Test(sort, every_length_is_ordered_and_stable)
 		cr_assert_eq(sum, 0);
 	}
 }
+
+struct steps {
+	unsigned count, since; /* comparisons since the last step */
+	unsigned longest;
+	unsigned most; /* after so many it says no */
+};
+
+static struct steps steps;
+
+static int compare_counting(const void *a, const void *b)
+{
+	steps.since++;
+	return compare(a, b);
+}
+
+static bool step(void *self, const char *path, uint64_t done_bytes, uint64_t all_bytes)
+{
+	cr_assert_eq(self, &steps);
+	cr_assert_null(path);
+	cr_assert_eq(done_bytes + all_bytes, 0);
+	if (steps.since > steps.longest)
+		steps.longest = steps.since;
+	steps.since = 0;
+	return ++steps.count != steps.most;
+}
+
+Test(sort, a_long_one_is_done_in_steps)
+{
+	static struct item items[200001];
+	size_t count = PROF_COUNT(items);
+	struct watch watch = { step, &steps };
+	uint64_t seed = 12;
+
+	for (size_t i = 0; i < count; i++)
+		items[i] = (struct item){ (uint32_t)(next_random(&seed) % 5000), (uint32_t)i };
+	cr_assert_null(sort_watched(items, count, sizeof(items[0]), compare_counting, &watch));
+	for (size_t i = 1; i < count; i++)
+		cr_assert(items[i - 1].key < items[i].key || (items[i - 1].key == items[i].key &&
+							      items[i - 1].place < items[i].place));
+	/* 18 passes, and most items are compared in each; the steps are of 16384 items. */
+	cr_assert_gt(steps.count, 150);
+	cr_assert_leq(steps.longest, 20000);
+}
+
+Test(sort, one_that_is_stopped_keeps_its_items)
+{
+	static struct item items[100003];
+	static bool is_there[PROF_COUNT(items)];
+	size_t count = PROF_COUNT(items);
+	struct watch watch = { step, &steps };
+
+	for (unsigned most = 1; most < 60; most += 7) {
+		uint64_t seed = most;
+
+		for (size_t i = 0; i < count; i++) {
+			items[i] = (struct item){ (uint32_t)next_random(&seed), (uint32_t)i };
+			is_there[i] = false;
+		}
+		steps = (struct steps){ .most = most };
+		cr_assert_str_eq(sort_watched(items, count, sizeof(items[0]), compare_counting,
+					      &watch),
+				 WATCH_STOPPED);
+		cr_assert_eq(steps.count, most);
+		for (size_t i = 0; i < count; i++) {
+			cr_assert(!is_there[items[i].place]);
+			is_there[items[i].place] = true;
+		}
+	}
+}

@@ -81,6 +81,47 @@ Test(watch, reading_is_told_in_small_steps_up_to_the_end, .fini = remove_scratch
 	profile_free(profile);
 }
 
+struct finishing {
+	unsigned steps, stops_at;
+};
+
+static bool see_finishing(void *self, const char *path, uint64_t done_bytes, uint64_t all_bytes)
+{
+	struct finishing *seen = self;
+
+	(void)done_bytes;
+	(void)all_bytes;
+	return path || ++seen->steps != seen->stops_at;
+}
+
+static struct finishing finish(const char *path, bool keeps_points, unsigned stops_at)
+{
+	struct finishing seen = { .stops_at = stops_at };
+	struct profile *profile = profile_new();
+
+	if (keeps_points)
+		profile_keep_points(profile);
+	profile_watch(profile, (struct watch){ see_finishing, &seen });
+	cr_assert_null(profile_add_file(profile, path));
+	cr_assert_eq(seen.steps, 0);
+	cr_assert_eq(profile_finish(profile), stops_at ? WATCH_STOPPED : NULL);
+	profile_free(profile);
+	return seen;
+}
+
+Test(watch, finishing_is_told_too_and_stops_anywhere, .fini = remove_scratch)
+{
+	char *path = long_recording();
+
+	for (unsigned points = 0; points < 2; points++) {
+		unsigned all = finish(path, points, 0).steps;
+
+		cr_assert_geq(all, points ? 8 : 2);
+		for (unsigned i = 1; i <= all; i++)
+			cr_assert_eq(finish(path, points, i).steps, i, "nobody is asked again");
+	}
+}
+
 static bool is_any(void *self, uint64_t tid, const char *name)
 {
 	(void)self;
