@@ -8,29 +8,17 @@
  * taken and weighs what it measured: of CPU time, what the thread used since the sample before, which is its
  * CPU delta, too.  Processes that were folded together keep their own time of day.
  *
+ * Counters and markers are in gecko_marks.c.
+ *
  * Version 57 of the format: viewers read older versions than their own, never newer ones.
  */
-#include "exporter.h"
+#include "gecko.h"
 
 #include <string.h>
 
 #define FORMAT_VERSION 57
 #define GECKO_VERSION 32
-#define NS_DIGITS 6 /* of nanoseconds in milliseconds */
 #define NS_PER_MS 1000000
-
-struct gecko {
-	const struct profile *profile;
-	struct json json;
-	bool failed; /* no memory */
-	uint32_t measurement, metric;
-	uint64_t start_realtime_ns; /* of the process that began first */
-	struct intern strings; /* index + 1 */
-	struct proto_ids nodes, frames, functions; /* of the thread that is written; index + 1 */
-	uint32_t *path;
-	size_t path_capacity;
-	struct wire_buffer text;
-};
 
 static void gecko_write(const struct profile *profile, uint32_t measurement,
 			const struct exporter_settings *settings, struct sink *sink);
@@ -41,23 +29,19 @@ static void write_threads(struct gecko *gecko);
 static void write_thread(struct gecko *gecko, const struct profile_run *run);
 static void take_stacks(struct gecko *gecko, const struct profile_run *run);
 static void take_stack(struct gecko *gecko, uint32_t node);
-static void write_lifetime(struct gecko *gecko, const struct profile_process *process);
-static uint64_t time_of(const struct gecko *gecko, const struct profile_process *process,
-			uint64_t monotonic_ns);
+static void write_lifetime(struct gecko *gecko, const struct profile_run *run);
+static bool has_ended(const struct gecko *gecko, const struct profile_run *run);
 static void write_samples(struct gecko *gecko, const struct profile_run *run);
 static void write_deltas(struct gecko *gecko, const struct profile_run *run);
 static const char *weight_type(const struct gecko *gecko);
-static bool is_time(const struct gecko *gecko);
 static void write_stack_table(struct gecko *gecko);
 static void write_frame_table(struct gecko *gecko);
 static void write_function_table(struct gecko *gecko);
 static void write_empty_tables(struct gecko *gecko);
 static const struct profile_frame *frame_at(const struct gecko *gecko, uint32_t index);
 static const struct profile_function *function_at(const struct gecko *gecko, uint32_t index);
-static void put_same(struct gecko *gecko, const char *key, uint32_t count, const char *word);
 static void put_line_or_null(struct gecko *gecko, uint32_t line);
 static void put_string_or_null(struct gecko *gecko, uint32_t text);
-static uint32_t string_index(struct gecko *gecko, const char *text);
 static void write_strings(struct gecko *gecko);
 static void put_names(struct json *json, const char *key, const char *const *names);
 static void release(struct gecko *gecko);
@@ -80,7 +64,7 @@ static void gecko_write(const struct profile *profile, uint32_t measurement,
 		write_meta(&gecko);
 		put_names(json, "libs", NULL);
 		put_names(json, "pages", NULL);
-		put_names(json, "counters", NULL);
+		gecko_write_counters(&gecko);
 		write_threads(&gecko);
 		write_strings(&gecko);
 		json_end(json, '}');
@@ -115,7 +99,7 @@ static void write_meta(struct gecko *gecko)
 						{ "eventDelay", "ms" },
 						{ "threadCPUDelta", "ns" } };
 	const struct profile *profile = gecko->profile;
-	uint64_t period = is_time(gecko) ? profile_period(profile, gecko->measurement) : 0;
+	uint64_t period = gecko_is_time(gecko) ? profile_period(profile, gecko->measurement) : 0;
 	struct json *json = &gecko->json;
 
 	profile_put_title(profile, gecko->measurement, &gecko->text);
@@ -123,9 +107,9 @@ static void write_meta(struct gecko *gecko)
 	json_key(json, "meta");
 	json_begin(json, '{');
 	json_key(json, "interval");
-	json_decimal(json, period ? period : NS_PER_MS, NS_DIGITS);
+	json_decimal(json, period ? period : NS_PER_MS, GECKO_NS_DIGITS);
 	json_key(json, "startTime");
-	json_decimal(json, gecko->start_realtime_ns, NS_DIGITS);
+	json_decimal(json, gecko->start_realtime_ns, GECKO_NS_DIGITS);
 	json_put_number(json, "processType", 0);
 	json_put_text(json, "product", gecko->failed ? "" : (const char *)gecko->text.bytes);
 	json_put_number(json, "stackwalk", 0);
@@ -142,7 +126,7 @@ static void write_meta(struct gecko *gecko)
 	put_names(json, "baseURL", NULL);
 	json_put_number(json, "length", 0);
 	json_end(json, '}');
-	put_names(json, "markerSchema", NULL);
+	gecko_write_schemas(gecko);
 	json_key(json, "sampleUnits");
 	json_begin(json, '{');
 	for (size_t i = 0; i < PROF_COUNT(units); i++)
@@ -184,13 +168,19 @@ static void write_threads(struct gecko *gecko)
 	json_line(&gecko->json);
 	json_key(&gecko->json, "threads");
 	json_begin(&gecko->json, '[');
-	while (!gecko->failed && profile_next_run(gecko->profile, gecko->measurement, &run)) {
-		if (run.metric != gecko->metric)
-			continue;
+	while (!gecko->failed && gecko_next_thread(gecko, &run)) {
 		json_line(&gecko->json);
 		write_thread(gecko, &run);
 	}
 	json_end(&gecko->json, ']');
+}
+
+bool gecko_next_thread(const struct gecko *gecko, struct profile_run *run)
+{
+	while (profile_next_run(gecko->profile, gecko->measurement, run))
+		if (run->metric == gecko->metric)
+			return true;
+	return false;
 }
 
 static void write_thread(struct gecko *gecko, const struct profile_run *run)
@@ -211,12 +201,13 @@ static void write_thread(struct gecko *gecko, const struct profile_run *run)
 	json_put_number(json, "tid", thread->tid);
 	json_put_text(json, "processType", "default");
 	json_put_text(json, "processName", profile_string(profile, process->program));
-	write_lifetime(gecko, process);
+	write_lifetime(gecko, run);
 	write_samples(gecko, run);
 	write_stack_table(gecko);
 	write_frame_table(gecko);
 	write_function_table(gecko);
 	write_empty_tables(gecko);
+	gecko_write_markers(gecko, run);
 	json_end(json, '}');
 }
 
@@ -255,39 +246,60 @@ static void take_stack(struct gecko *gecko, uint32_t node)
 		proto_id(&gecko->nodes, gecko->path[--depth]);
 }
 
-static void write_lifetime(struct gecko *gecko, const struct profile_process *process)
+static void write_lifetime(struct gecko *gecko, const struct profile_run *run)
 {
+	uint32_t process = gecko->profile->threads[run->thread].process;
+	const struct profile_process *of = &gecko->profile->processes[process];
+	uint64_t last_ns = gecko->profile->points[run->end - 1].time_ns;
 	struct json *json = &gecko->json;
 
 	json_key(json, "processStartupTime");
-	json_decimal(json, time_of(gecko, process, process->start_monotonic_ns), NS_DIGITS);
+	json_decimal(json, gecko_time(gecko, process, of->start_monotonic_ns), GECKO_NS_DIGITS);
 	json_key(json, "processShutdownTime");
-	if (process->end_monotonic_ns)
-		json_decimal(json, time_of(gecko, process, process->end_monotonic_ns), NS_DIGITS);
+	if (of->end_monotonic_ns)
+		json_decimal(json, gecko_time(gecko, process, of->end_monotonic_ns),
+			     GECKO_NS_DIGITS);
 	else
 		json_word(json, "null");
 	json_key(json, "registerTime");
-	json_decimal(json, time_of(gecko, process, process->start_monotonic_ns), NS_DIGITS);
-	json_put_word(json, "unregisterTime", "null");
+	json_decimal(json, gecko_time(gecko, process, of->start_monotonic_ns), GECKO_NS_DIGITS);
+	json_key(json, "unregisterTime");
+	if (has_ended(gecko, run))
+		json_decimal(json, gecko_time(gecko, process, last_ns), GECKO_NS_DIGITS);
+	else
+		json_word(json, "null");
 	put_names(json, "pausedRanges", NULL);
 }
 
-/* Since the file's start. */
-static uint64_t time_of(const struct gecko *gecko, const struct profile_process *process,
-			uint64_t monotonic_ns)
+/* What a thread used since its last sample is recorded when it ends. */
+static bool has_ended(const struct gecko *gecko, const struct profile_run *run)
 {
-	uint64_t into_ns = monotonic_ns > process->start_monotonic_ns ?
-				   monotonic_ns - process->start_monotonic_ns :
-				   0;
+	const struct profile *profile = gecko->profile;
+	uint32_t node = profile->samples[profile->points[run->end - 1].sample].node;
+	const struct profile_function *function;
 
-	return process->start_realtime_ns - gecko->start_realtime_ns + into_ns;
+	if (node == 0)
+		return false;
+	function =
+		&profile->functions[profile->frames[profile->nodes[node - 1].frame - 1].function -
+				    1];
+	return function->kind == RECORDING_MARKER &&
+	       strcmp(profile_string(profile, function->full), "[thread exit]") == 0;
+}
+
+uint64_t gecko_time(const struct gecko *gecko, uint32_t process, uint64_t monotonic_ns)
+{
+	const struct profile_process *of = &gecko->profile->processes[process];
+	uint64_t into_ns =
+		monotonic_ns > of->start_monotonic_ns ? monotonic_ns - of->start_monotonic_ns : 0;
+
+	return of->start_realtime_ns - gecko->start_realtime_ns + into_ns;
 }
 
 static void write_samples(struct gecko *gecko, const struct profile_run *run)
 {
 	const struct profile *profile = gecko->profile;
-	const struct profile_process *process =
-		&profile->processes[profile->threads[run->thread].process];
+	uint32_t process = profile->threads[run->thread].process;
 	struct json *json = &gecko->json;
 
 	json_line(json);
@@ -307,17 +319,23 @@ static void write_samples(struct gecko *gecko, const struct profile_run *run)
 	json_key(json, "time");
 	json_begin(json, '[');
 	for (size_t at = run->begin; at < run->end; at++)
-		json_decimal(json, time_of(gecko, process, profile->points[at].time_ns), NS_DIGITS);
+		json_decimal(json, gecko_time(gecko, process, profile->points[at].time_ns),
+			     GECKO_NS_DIGITS);
 	json_end(json, ']');
 	json_key(json, "weight");
 	json_begin(json, '[');
 	for (size_t at = run->begin; at < run->end; at++)
-		json_decimal(json, profile->points[at].value, is_time(gecko) ? NS_DIGITS : 0);
+		gecko_put_value(gecko, profile->points[at].value);
 	json_end(json, ']');
 	json_put_text(json, "weightType", weight_type(gecko));
 	write_deltas(gecko, run);
 	json_put_number(json, "length", run->end - run->begin);
 	json_end(json, '}');
+}
+
+void gecko_put_value(struct gecko *gecko, uint64_t value)
+{
+	json_decimal(&gecko->json, value, gecko_is_time(gecko) ? GECKO_NS_DIGITS : 0);
 }
 
 /* Of CPU time: its graph of how busy a thread was. */
@@ -340,12 +358,12 @@ static const char *weight_type(const struct gecko *gecko)
 	const struct profile *profile = gecko->profile;
 	const char *unit = profile_string(profile, profile->metrics[gecko->metric].unit);
 
-	if (is_time(gecko))
+	if (gecko_is_time(gecko))
 		return "tracing-ms";
 	return strcmp(unit, "bytes") == 0 ? unit : "samples";
 }
 
-static bool is_time(const struct gecko *gecko)
+bool gecko_is_time(const struct gecko *gecko)
 {
 	const struct profile *profile = gecko->profile;
 
@@ -392,8 +410,8 @@ static void write_frame_table(struct gecko *gecko)
 	json_line(json);
 	json_key(json, "frameTable");
 	json_begin(json, '{');
-	put_same(gecko, "address", count, "-1");
-	put_same(gecko, "inlineDepth", count, "0");
+	gecko_put_same(gecko, "address", count, "-1");
+	gecko_put_same(gecko, "inlineDepth", count, "0");
 	json_key(json, "category");
 	json_begin(json, '[');
 	for (uint32_t i = 0; i < count; i++) {
@@ -402,20 +420,20 @@ static void write_frame_table(struct gecko *gecko)
 		json_number(json, profile_origin(profile, &profile->functions[function - 1]));
 	}
 	json_end(json, ']');
-	put_same(gecko, "subcategory", count, "0");
+	gecko_put_same(gecko, "subcategory", count, "0");
 	json_key(json, "func");
 	json_begin(json, '[');
 	for (uint32_t i = 0; i < count; i++)
 		json_number(json, gecko->functions.ids[frame_at(gecko, i)->function - 1] - 1);
 	json_end(json, ']');
-	put_same(gecko, "nativeSymbol", count, "null");
-	put_same(gecko, "innerWindowID", count, "null");
+	gecko_put_same(gecko, "nativeSymbol", count, "null");
+	gecko_put_same(gecko, "innerWindowID", count, "null");
 	json_key(json, "line");
 	json_begin(json, '[');
 	for (uint32_t i = 0; i < count; i++)
 		put_line_or_null(gecko, frame_at(gecko, i)->line);
 	json_end(json, ']');
-	put_same(gecko, "column", count, "null");
+	gecko_put_same(gecko, "column", count, "null");
 	json_put_number(json, "length", count);
 	json_end(json, '}');
 }
@@ -433,9 +451,9 @@ static void write_function_table(struct gecko *gecko)
 	for (uint32_t i = 0; i < count; i++)
 		put_string_or_null(gecko, function_at(gecko, i)->full);
 	json_end(json, ']');
-	put_same(gecko, "isJS", count, "false");
-	put_same(gecko, "relevantForJS", count, "false");
-	put_same(gecko, "resource", count, "-1");
+	gecko_put_same(gecko, "isJS", count, "false");
+	gecko_put_same(gecko, "relevantForJS", count, "false");
+	gecko_put_same(gecko, "resource", count, "-1");
 	json_key(json, "fileName");
 	json_begin(json, '[');
 	for (uint32_t i = 0; i < count; i++)
@@ -446,7 +464,7 @@ static void write_function_table(struct gecko *gecko)
 	for (uint32_t i = 0; i < count; i++)
 		put_line_or_null(gecko, function_at(gecko, i)->first_line);
 	json_end(json, ']');
-	put_same(gecko, "columnNumber", count, "null");
+	gecko_put_same(gecko, "columnNumber", count, "null");
 	json_put_number(json, "length", count);
 	json_end(json, '}');
 }
@@ -457,15 +475,12 @@ static void write_empty_tables(struct gecko *gecko)
 	static const char *const resources[] = { "lib", "name", "host", "type", NULL };
 	static const char *const symbols[] = { "libIndex", "address", "name", "functionSize",
 					       NULL };
-	static const char *const markers[] = { "data",	"name",	    "startTime", "endTime",
-					       "phase", "category", NULL };
 	static const struct {
 		const char *name;
 		const char *const *columns;
 	} tables[] = {
 		{ "resourceTable", resources },
 		{ "nativeSymbols", symbols },
-		{ "markers", markers },
 	};
 	struct json *json = &gecko->json;
 
@@ -489,7 +504,7 @@ static const struct profile_function *function_at(const struct gecko *gecko, uin
 	return &gecko->profile->functions[gecko->functions.rows[index] - 1];
 }
 
-static void put_same(struct gecko *gecko, const char *key, uint32_t count, const char *word)
+void gecko_put_same(struct gecko *gecko, const char *key, size_t count, const char *word)
 {
 	json_key(&gecko->json, key);
 	json_begin(&gecko->json, '[');
@@ -510,12 +525,12 @@ static void put_string_or_null(struct gecko *gecko, uint32_t text)
 {
 	if (text)
 		json_number(&gecko->json,
-			    string_index(gecko, profile_string(gecko->profile, text)));
+			    gecko_string(gecko, profile_string(gecko->profile, text)));
 	else
 		json_word(&gecko->json, "null");
 }
 
-static uint32_t string_index(struct gecko *gecko, const char *text)
+uint32_t gecko_string(struct gecko *gecko, const char *text)
 {
 	uint32_t id = intern_put(&gecko->strings, text, strlen(text), NULL);
 

@@ -99,6 +99,29 @@ static unsigned long long check_thread(const struct json_value *file,
 	return sum;
 }
 
+/* Its values add up to those of its process's samples; from its start on, in order of time, none twice. */
+static unsigned long long check_counter(const struct json_value *file,
+					const struct json_value *counter, bool is_time)
+{
+	const struct json_value *samples = json_member(counter, "samples");
+	const struct json_value *threads = json_member(file, "threads");
+	size_t thread = json_whole(json_member(counter, "mainThreadIndex"));
+	unsigned long long sum = 0, last_ns = 0;
+
+	cr_assert_lt(thread, threads->count);
+	cr_assert_str_eq(json_member(counter, "pid")->text,
+			 json_member(&threads->items[thread], "pid")->text);
+	for (size_t i = 0; i < check_table(samples); i++) {
+		unsigned long long ns = as_ns(item(samples, "time", i));
+
+		cr_assert(i == 0 || ns > last_ns);
+		last_ns = ns;
+		sum += is_time ? as_ns(item(samples, "count", i)) :
+				 json_whole(item(samples, "count", i));
+	}
+	return sum;
+}
+
 Test(gecko, sums_are_the_profiles, .fini = remove_scratch)
 {
 	for (uint64_t seed = 1; seed <= 10; seed++) {
@@ -122,6 +145,9 @@ Test(gecko, sums_are_the_profiles, .fini = remove_scratch)
 		}
 		cr_assert_eq(sum, filled.value);
 		cr_assert_eq(deltas, filled.value);
+		cr_assert_eq(json_member(file, "counters")->count, 1);
+		cr_assert_eq(check_counter(file, &json_member(file, "counters")->items[0], true),
+			     filled.value);
 		profile_free(profile);
 	}
 }
@@ -213,5 +239,182 @@ Test(gecko, processes_keep_their_own_time)
 	cr_expect_eq(times[0], times[1] + 3000000);
 	cr_expect_eq(as_ns(json_member(&threads->items[0], "processStartupTime")), 3000000);
 	cr_expect_eq(as_ns(json_member(&threads->items[1], "processStartupTime")), 0);
+	profile_free(profile);
+}
+
+static const struct json_value *threads_of(const struct profile *profile, uint32_t measurement)
+{
+	return json_member(export_json(profile, measurement), "threads");
+}
+
+Test(gecko, windows_are_marked_where_a_thread_was_seen_in_them)
+{
+	struct profile *profile =
+		windows_fold(windows_samples, PROF_COUNT(windows_samples), windows_notes);
+	const struct json_value *file =
+		export_json(profile, profile->metrics[WINDOWS_CALLS].collector);
+	const struct json_value *threads = json_member(file, "threads"), *schema;
+	size_t windows[] = { 3, 1 };
+
+	for (size_t i = 0; i < PROF_COUNT(windows); i++) {
+		const struct json_value *markers = json_member(&threads->items[i], "markers");
+		unsigned long long sum = 0;
+
+		cr_assert_eq(check_table(markers), windows[i]);
+		for (size_t j = 0; j < windows[i]; j++) {
+			const struct json_value *data = item(markers, "data", j);
+
+			cr_expect_eq(as_ns(item(markers, "startTime", j)),
+				     START_NS + 1 + j - profile->processes[0].start_monotonic_ns);
+			cr_expect_eq(item(markers, "endTime", j)->kind, JSON_NULL);
+			cr_expect_eq(json_whole(item(markers, "phase", j)), 0);
+			cr_expect_str_eq(string_at(file, item(markers, "name", j)),
+					 "Window of observation");
+			cr_expect_str_eq(json_member(data, "scale")->text, "10.5");
+			sum += json_whole(json_member(data, "value"));
+		}
+		cr_expect_eq(sum, check_thread(file, &threads->items[i], false));
+	}
+	schema = &json_member(json_member(file, "meta"), "markerSchema")->items[0];
+	cr_expect_str_eq(json_member(schema, "name")->text, "window");
+	cr_expect_eq(check_counter(file, &json_member(file, "counters")->items[0], false),
+		     check_thread(file, &threads->items[0], false) +
+			     check_thread(file, &threads->items[1], false));
+	/* Of CPU time there are none. */
+	threads = threads_of(profile, profile->metrics[WINDOWS_CPU].collector);
+	cr_expect_eq(check_table(json_member(&threads->items[0], "markers")), 0);
+	profile_free(profile);
+}
+
+Test(gecko, what_is_not_seen_in_windows_has_none)
+{
+	static const struct windows_note always[] = { { "windows.calls", "0" }, { NULL, NULL } };
+	static const struct windows_note periodic[] = { { "windows.calls", "9" },
+							{ "period.calls", "1000" },
+							{ NULL, NULL } };
+	static const struct windows_note *const kinds[] = { always, periodic };
+
+	for (size_t i = 0; i < PROF_COUNT(kinds); i++) {
+		struct profile *profile =
+			windows_fold(windows_samples, PROF_COUNT(windows_samples), kinds[i]);
+		const struct json_value *threads =
+			threads_of(profile, profile->metrics[WINDOWS_CALLS].collector);
+
+		cr_expect_eq(check_table(json_member(&threads->items[0], "markers")), 0);
+		profile_free(profile);
+	}
+}
+
+Test(gecko, a_counter_is_even_steps_of_time)
+{
+	static const struct windows_note periods[] = { { "period.cpu", "1000000" },
+						       { NULL, NULL } };
+	static const char *const times[] = { "0", "10", "20", "25" };
+	static const char *const counts[] = { "0", "7", "0", "0.5" };
+	static const struct recording_sample samples[] = {
+		{ 1, WINDOWS_CPU, MAIN_F, START_NS + 1, 4000000, 0 },
+		{ 2, WINDOWS_CPU, MAIN_F, START_NS + 9999999, 3000000, 0 },
+		{ 1, WINDOWS_CPU, MAIN_F, START_NS + 25000000, 500000, 0 },
+	};
+	struct profile *profile = windows_fold(samples, PROF_COUNT(samples), periods);
+	const struct json_value *file = export_json(profile, measurement_of(profile));
+	const struct json_value *counter = &json_member(file, "counters")->items[0];
+	const struct json_value *steps = json_member(counter, "samples");
+
+	cr_expect_str_eq(json_member(counter, "name")->text, "cpu (ms)");
+	cr_expect_str_eq(json_member(counter, "description")->text,
+			 "of all threads, in each 10 ms");
+	cr_assert_eq(check_table(steps), PROF_COUNT(times));
+	for (size_t i = 0; i < PROF_COUNT(times); i++) {
+		cr_expect_str_eq(item(steps, "time", i)->text, times[i]);
+		cr_expect_str_eq(item(steps, "count", i)->text, counts[i]);
+	}
+	profile_free(profile);
+}
+
+/* Times and values of anybody's recording. */
+Test(gecko, a_counter_survives_any_times)
+{
+	static const struct windows_note none[] = { { NULL, NULL } };
+	static const uint64_t times[][2] = {
+		{ 0, 1 },
+		{ START_NS, START_NS },
+		{ START_NS - 1, START_NS + 1 },
+		{ START_NS, UINT64_MAX },
+		{ START_NS + 1, START_NS + 1000000000001 },
+	};
+
+	for (size_t i = 0; i < PROF_COUNT(times); i++) {
+		const struct recording_sample samples[] = {
+			{ 1, WINDOWS_CALLS, MAIN_F, times[i][0], 3, 0 },
+			{ 1, WINDOWS_CALLS, MAIN_F, times[i][1], 4, 0 },
+		};
+		struct profile *profile = windows_fold(samples, PROF_COUNT(samples), none);
+		const struct json_value *counters =
+			json_member(export_json(profile, profile->metrics[WINDOWS_CALLS].collector),
+				    "counters");
+		const struct json_value *steps = json_member(&counters->items[0], "samples");
+		uint64_t sum = 0;
+
+		cr_assert_leq(check_table(steps), 1002);
+		for (size_t j = 0; j < check_table(steps); j++)
+			sum += json_whole(item(steps, "count", j));
+		cr_expect_eq(sum, 7);
+		profile_free(profile);
+	}
+}
+
+/* A counter for each process, which refers to a thread of its own. */
+Test(gecko, each_process_has_its_counter)
+{
+	static const struct recording_sample samples[] = {
+		{ 1, WINDOWS_CPU, MAIN_F, START_NS + 1000000, 5, 0 },
+		{ 2, WINDOWS_CPU, MAIN_F, START_NS + 2000000, 6, 0 },
+	};
+	static const struct windows_note none[] = { { NULL, NULL } };
+	struct profile *profile = profile_new();
+	const struct json_value *file, *counters;
+
+	profile_keep_points(profile);
+	for (uint64_t session = 1; session <= 3; session++) {
+		struct bytes all = windows_recording(session, samples, 2, none);
+
+		cr_assert_null(profile_add_bytes(profile, all.bytes, all.size));
+	}
+	cr_assert_null(profile_finish(profile));
+	for (unsigned i = 0; i < 3; i++)
+		profile->processes[i].pid = 100 + i;
+	file = export_json(profile, measurement_of(profile));
+	counters = json_member(file, "counters");
+	cr_assert_eq(counters->count, 3);
+	for (unsigned i = 0; i < 3; i++) {
+		cr_expect_eq(check_counter(file, &counters->items[i], true), 11);
+		cr_expect_eq(json_whole(json_member(&counters->items[i], "mainThreadIndex")),
+			     2 * i);
+	}
+	profile_free(profile);
+}
+
+Test(gecko, a_thread_ends_with_what_it_used_last)
+{
+	static const struct recording_sample samples[] = {
+		{ 1, WINDOWS_CPU, MAIN_F, START_NS + 1000000, 5, 0 },
+		{ 2, WINDOWS_CPU, MAIN_F, START_NS + 2000000, 6, 0 },
+		{ 2, WINDOWS_CPU, MAIN_F_LEN, START_NS + 3000000, 6, 0 },
+	};
+	struct profile *profile = windows_fold(samples, PROF_COUNT(samples), notes);
+	struct profile_function *last = NULL;
+	const struct json_value *threads = threads_of(profile, measurement_of(profile));
+
+	cr_expect_eq(json_member(&threads->items[1], "unregisterTime")->kind, JSON_NULL);
+	for (size_t i = 0; i < profile->function_count; i++)
+		if (strcmp(profile_string(profile, profile->functions[i].name), "len") == 0)
+			last = &profile->functions[i];
+	cr_assert_not_null(last);
+	last->kind = RECORDING_MARKER;
+	last->full = intern_put(&profile->strings, "[thread exit]", 13, NULL);
+	threads = threads_of(profile, measurement_of(profile));
+	cr_expect_eq(json_member(&threads->items[0], "unregisterTime")->kind, JSON_NULL);
+	cr_expect_eq(as_ns(json_member(&threads->items[1], "unregisterTime")), 3000000);
 	profile_free(profile);
 }

@@ -125,6 +125,38 @@ test("Firefox Profiler's totals are the file's", () => {
 	}
 });
 
+for (const measurement of ["cpu", "calls"])
+	test("Firefox Profiler's counters, markers and threads' ends of " + measurement + " are the file's", () => {
+		const name = "hostile." + measurement + ".gecko.json", file = JSON.parse(read(name)), ask = (...words) => JSON.parse(firefox(...words, "--json"));
+		const near = (a, b) => Math.abs(a - b) < 1e-3;
+		try {
+			firefoxLoad(path.join(scratch, name));
+			assert.strictEqual(ask("counter", "list").counters.length, file.counters.length);
+			file.counters.forEach((counter, i) => {
+				const shown = ask("counter", "info", "c-" + i), sum = counter.samples.count.reduce(add, 0);
+				const weights = file.threads.filter(({ pid }) => pid == counter.pid).flatMap(({ samples }) => samples.weight).reduce(add, 0);
+				assert.strictEqual(shown.label, measurement == "cpu" ? "cpu (ms)" : "calls");
+				assert.strictEqual(shown.pid, counter.pid);
+				assert.strictEqual(shown.sampleCount, counter.samples.length);
+				assert.ok(near(sum, weights), `${sum} in its counter, ${weights} in its samples`);
+				assert.ok(near(shown.overTime.map(({ value }) => value).reduce(add, 0), sum), JSON.stringify(shown.overTime));
+			});
+			file.threads.forEach((thread, i) => {
+				firefox("thread", "select", "t-" + i);
+				const { endedAt, context } = ask("thread", "info"), marked = ask("thread", "markers", "--list", "--limit", "0").flatMarkers ?? [];
+				const { markers, samples } = thread, values = markers.data.map(({ value }) => value);
+				assert.ok(thread.unregisterTime == null ? endedAt == null : near(endedAt, thread.unregisterTime), String(endedAt));
+				assert.deepStrictEqual(marked.map(({ fields }) => fields[0].value), values);
+				assert.ok(marked.every(({ name, start }, j) => name == "Window of observation" && near(start, markers.startTime[j] - context.rootRange.start)));
+				assert.strictEqual(values.reduce(add, 0), measurement == "calls" ? samples.weight.reduce(add, 0) : 0);
+			});
+			if (measurement == "cpu")
+				assert.ok(file.threads.some(({ unregisterTime }) => unregisterTime != null), "no thread has ended");
+		} finally {
+			firefox("stop", "--all");
+		}
+	});
+
 async function main() {
 	record();
 	const browser = await chromium.open(chromium.find());
