@@ -6,6 +6,8 @@
  */
 #include "run.h"
 
+#include "sums.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -252,6 +254,7 @@ void run_wait(struct run *run)
 	if (!run->err)
 		run->err = "";
 	run_look(run);
+	sums_check(run);
 }
 
 /* Wait for the program and for all that came of it. */
