@@ -8,28 +8,34 @@
 #include <string.h>
 
 #define NUMBER_BYTES 24 /* digits of 2^64, a point, a zero before it */
+#define SEPARATORS 2
 
-static void comma(struct json *json);
+/* What stands for itself, and is most of every text: ASCII but for " & < > \ and what is no character. */
+static const bool is_plain[256] = {
+	[' ' ... '!'] = true, ['#' ... '%'] = true, ['\'' ... ';'] = true,
+	['='] = true,	      ['?' ... '['] = true, [']' ... '~'] = true,
+};
+
+static void put_bracket(struct json *json, char bracket);
+static void put_quoted(struct json *json, const char *bytes, size_t size_bytes, const char *end);
+static size_t separate(struct json *json, char separators[SEPARATORS]);
 static const char *escape_of(const char *at, size_t length, char *made);
 
 void json_begin(struct json *json, char bracket)
 {
-	comma(json);
-	sink_put(json->sink, &bracket, 1);
+	put_bracket(json, bracket);
 	json->needs_comma = false;
 }
 
 void json_end(struct json *json, char bracket)
 {
 	json->needs_comma = false;
-	comma(json);
-	sink_put(json->sink, &bracket, 1);
+	put_bracket(json, bracket);
 }
 
 void json_key(struct json *json, const char *key)
 {
-	json_text(json, key);
-	sink_put(json->sink, ":", 1);
+	put_quoted(json, key, strlen(key), "\":");
 	json->needs_comma = false;
 }
 
@@ -40,25 +46,7 @@ void json_text(struct json *json, const char *text)
 
 void json_bytes(struct json *json, const char *bytes, size_t size_bytes)
 {
-	size_t from = 0, at = 0;
-	char made[8];
-
-	comma(json);
-	sink_put(json->sink, "\"", 1);
-	while (at < size_bytes) {
-		size_t length = utf8_character(bytes + at, size_bytes - at);
-		const char *escape = escape_of(bytes + at, length, made);
-
-		at += length;
-		if (!escape)
-			continue;
-		sink_put(json->sink, bytes + from, at - length - from);
-		sink_puts(json->sink, escape);
-		at += length == 0;
-		from = at;
-	}
-	sink_put(json->sink, bytes + from, at - from);
-	sink_put(json->sink, "\"", 1);
+	put_quoted(json, bytes, size_bytes, "\"");
 }
 
 void json_number(struct json *json, uint64_t value)
@@ -68,9 +56,9 @@ void json_number(struct json *json, uint64_t value)
 
 void json_decimal(struct json *json, uint64_t value, unsigned digits)
 {
-	char text[NUMBER_BYTES], *at = text + sizeof(text);
+	char text[SEPARATORS + NUMBER_BYTES], *at = text + sizeof(text);
+	char separators[SEPARATORS];
 
-	comma(json);
 	for (; digits > 0 && value % 10 == 0; digits--)
 		value /= 10;
 	for (bool has_point = digits > 0; has_point || value > 0 || at == text + sizeof(text);) {
@@ -83,12 +71,16 @@ void json_decimal(struct json *json, uint64_t value, unsigned digits)
 			value /= 10;
 		}
 	}
+	for (size_t n = separate(json, separators); n > 0; n--)
+		*--at = separators[n - 1];
 	sink_put(json->sink, at, (size_t)(text + sizeof(text) - at));
 }
 
 void json_word(struct json *json, const char *word)
 {
-	comma(json);
+	char separators[SEPARATORS];
+
+	sink_put(json->sink, separators, separate(json, separators));
 	sink_puts(json->sink, word);
 }
 
@@ -97,14 +89,58 @@ void json_line(struct json *json)
 	json->needs_line = true;
 }
 
-static void comma(struct json *json)
+static void put_bracket(struct json *json, char bracket)
 {
+	char text[SEPARATORS + 1];
+	size_t n = separate(json, text);
+
+	text[n] = bracket;
+	sink_put(json->sink, text, n + 1);
+}
+
+/* end: its quote, and what comes behind that. */
+static void put_quoted(struct json *json, const char *bytes, size_t size_bytes, const char *end)
+{
+	size_t from = 0, at = 0, n;
+	char made[8], begin[SEPARATORS + 1];
+
+	n = separate(json, begin);
+	begin[n] = '"';
+	sink_put(json->sink, begin, n + 1);
+	while (at < size_bytes) {
+		const char *escape;
+		size_t length;
+
+		if (is_plain[(unsigned char)bytes[at]]) {
+			at++;
+			continue;
+		}
+		length = utf8_character(bytes + at, size_bytes - at);
+		escape = escape_of(bytes + at, length, made);
+		at += length;
+		if (!escape)
+			continue;
+		sink_put(json->sink, bytes + from, at - length - from);
+		sink_puts(json->sink, escape);
+		at += length == 0;
+		from = at;
+	}
+	sink_put(json->sink, bytes + from, at - from);
+	sink_puts(json->sink, end);
+}
+
+/* What goes before the next value or key. Few puts are what makes it fast. */
+static size_t separate(struct json *json, char separators[SEPARATORS])
+{
+	size_t n = 0;
+
 	if (json->needs_comma)
-		sink_put(json->sink, ",", 1);
+		separators[n++] = ',';
 	if (json->needs_line)
-		sink_put(json->sink, "\n", 1);
+		separators[n++] = '\n';
 	json->needs_comma = true;
 	json->needs_line = false;
+	return n;
 }
 
 /* NULL: the character of so many bytes stands for itself. `made`: room for one that has no short form. */

@@ -98,6 +98,25 @@ Test(json, texts_come_back_as_they_were)
 		cr_assert(!strchr("<>&\n", bytes[i]), "byte %zu", i);
 }
 
+Test(json, every_character_of_ascii_comes_back)
+{
+	const struct json_value *value;
+	const char *bytes;
+	size_t size;
+
+	json_begin(&json, '[');
+	for (int i = 1; i < 128; i++)
+		json_bytes(&json, &(char){ (char)i }, 1);
+	json_end(&json, ']');
+	bytes = sink_bytes(sink, &size);
+	value = json_read(bytes, size);
+	cr_assert_eq(value->count, 127);
+	for (size_t i = 0; i < value->count; i++) {
+		cr_expect_eq(strlen(value->items[i].text), 1);
+		cr_expect_eq(value->items[i].text[0], (char)(i + 1));
+	}
+}
+
 Test(json, bytes_that_are_no_text_are_replaced)
 {
 	json_begin(&json, '[');
