@@ -13,344 +13,350 @@
 
 #define FORMAT_VERSION 1
 
-struct json_file {
+struct tables {
 	const struct profile *profile;
 	uint32_t measurement;
-	struct sink *sink;
+	struct json json;
 	bool *needed; /* nodes, by id - 1 */
 	struct proto_ids nodes, frames, functions;
 	uint32_t *metrics; /* number of each metric within the measurement */
-	bool has_rows; /* in the table that is being written */
 };
 
 static void json_write(const struct profile *profile, uint32_t measurement,
 		       const struct exporter_settings *settings, struct sink *sink);
-static bool find_needed(struct json_file *json);
-static void write_head(struct json_file *json);
-static void write_processes(struct json_file *json);
-static void write_notes(struct json_file *json, uint32_t process);
-static void write_threads(struct json_file *json);
-static void write_metrics(struct json_file *json);
-static void write_functions(struct json_file *json);
-static void write_frames(struct json_file *json);
-static void write_nodes(struct json_file *json);
-static void write_samples(struct json_file *json);
-static void write_sample(struct json_file *json, const struct profile_sample *sample);
-static void write_errors(struct json_file *json);
-static void write_losses(struct json_file *json);
-static bool is_measured(const struct json_file *json, uint32_t metric);
-static void begin_table(struct json_file *json, const char *name);
-static void begin_row(struct json_file *json);
-static void put_text(struct json_file *json, const char *key, uint32_t string);
-static void put_quoted(struct json_file *json, const char *text);
-static void put_index(struct json_file *json, const char *key, uint32_t id);
-static void put_number(struct json_file *json, const char *key, uint64_t number);
-static void release(struct json_file *json);
+static bool find_needed(struct tables *tables);
+static void write_head(struct tables *tables);
+static void write_processes(struct tables *tables);
+static void write_notes(struct tables *tables, uint32_t process);
+static void write_threads(struct tables *tables);
+static void write_metrics(struct tables *tables);
+static void write_functions(struct tables *tables);
+static void write_frames(struct tables *tables);
+static void write_nodes(struct tables *tables);
+static void write_samples(struct tables *tables);
+static void write_sample(struct tables *tables, const struct profile_sample *sample);
+static void write_errors(struct tables *tables);
+static void write_losses(struct tables *tables);
+static bool is_measured(const struct tables *tables, uint32_t metric);
+static struct json *begin_table(struct tables *tables, const char *name);
+static void begin_row(struct json *json);
+static void put_string(struct tables *tables, const char *key, uint32_t string);
+static void put_index(struct json *json, const char *key, uint32_t id);
+static void release(struct tables *tables);
 
 const struct exporter_hooks json_exporter = { .write = json_write };
 
 static void json_write(const struct profile *profile, uint32_t measurement,
 		       const struct exporter_settings *settings, struct sink *sink)
 {
-	struct json_file json = { .profile = profile, .measurement = measurement, .sink = sink };
+	struct tables tables = {
+		.profile = profile,
+		.measurement = measurement,
+		.json.sink = sink,
+	};
 
 	(void)settings; /* frames have their lines anyway */
-	if (find_needed(&json)) {
-		write_head(&json);
-		write_processes(&json);
-		write_threads(&json);
-		write_metrics(&json);
-		write_functions(&json);
-		write_frames(&json);
-		write_nodes(&json);
-		write_samples(&json);
-		write_errors(&json);
-		write_losses(&json);
-		sink_puts(sink, "]}\n");
+	if (find_needed(&tables)) {
+		json_begin(&tables.json, '{');
+		write_head(&tables);
+		write_processes(&tables);
+		write_threads(&tables);
+		write_metrics(&tables);
+		write_functions(&tables);
+		write_frames(&tables);
+		write_nodes(&tables);
+		write_samples(&tables);
+		write_errors(&tables);
+		write_losses(&tables);
+		json_end(&tables.json, '}');
+		sink_puts(sink, "\n");
 	} else {
 		sink_fail(sink, "no memory");
 	}
-	release(&json);
+	release(&tables);
 }
 
 /* A frame's function is first needed with the frame, so that both are in the order of nodes. */
-static bool find_needed(struct json_file *json)
+static bool find_needed(struct tables *tables)
 {
-	const struct profile *profile = json->profile;
+	const struct profile *profile = tables->profile;
 
-	json->needed = heap_zalloc(profile->node_count + 1);
-	json->metrics = heap_zalloc((profile->metric_count + 1) * sizeof(*json->metrics));
-	if (!json->needed || !json->metrics || !proto_ids_init(&json->nodes, profile->node_count) ||
-	    !proto_ids_init(&json->frames, profile->frame_count) ||
-	    !proto_ids_init(&json->functions, profile->function_count))
+	tables->needed = heap_zalloc(profile->node_count + 1);
+	tables->metrics = heap_zalloc((profile->metric_count + 1) * sizeof(*tables->metrics));
+	if (!tables->needed || !tables->metrics ||
+	    !proto_ids_init(&tables->nodes, profile->node_count) ||
+	    !proto_ids_init(&tables->frames, profile->frame_count) ||
+	    !proto_ids_init(&tables->functions, profile->function_count))
 		return false;
 	for (size_t i = 0; i < profile->sample_count; i++) {
 		const struct profile_sample *sample = &profile->samples[i];
-		uint32_t node = is_measured(json, sample->metric) ? sample->node : 0;
+		uint32_t node = is_measured(tables, sample->metric) ? sample->node : 0;
 
-		for (; node != 0 && !json->needed[node - 1]; node = profile->nodes[node - 1].parent)
-			json->needed[node - 1] = true;
+		for (; node != 0 && !tables->needed[node - 1];
+		     node = profile->nodes[node - 1].parent)
+			tables->needed[node - 1] = true;
 	}
 	for (uint32_t id = 1; id <= profile->node_count; id++) {
-		if (!json->needed[id - 1])
+		if (!tables->needed[id - 1])
 			continue;
-		proto_id(&json->nodes, id);
-		proto_id(&json->frames, profile->nodes[id - 1].frame);
+		proto_id(&tables->nodes, id);
+		proto_id(&tables->frames, profile->nodes[id - 1].frame);
 	}
-	for (uint32_t i = 0; i < json->frames.count; i++)
-		proto_id(&json->functions, profile->frames[json->frames.rows[i] - 1].function);
+	for (uint32_t i = 0; i < tables->frames.count; i++)
+		proto_id(&tables->functions, profile->frames[tables->frames.rows[i] - 1].function);
 	return true;
 }
 
-static void write_head(struct json_file *json)
+static void write_head(struct tables *tables)
 {
-	const struct profile *profile = json->profile;
+	const struct profile *profile = tables->profile;
+	struct json *json = &tables->json;
 
-	sink_format(json->sink,
-		    "{\"format\":\"monprof\",\"version\":%d,\"measurement\":", FORMAT_VERSION);
-	put_quoted(json, profile_string(profile, json->measurement));
-	sink_format(json->sink, ",\"cut\":%s", profile->cut ? "true" : "false");
-	put_number(json, "duration_ns", summary_duration(profile));
+	json_put_text(json, "format", "monprof");
+	json_put_number(json, "version", FORMAT_VERSION);
+	put_string(tables, "measurement", tables->measurement);
+	json_put_word(json, "cut", profile->cut ? "true" : "false");
+	json_put_number(json, "duration_ns", summary_duration(profile));
 }
 
-static void write_processes(struct json_file *json)
+static void write_processes(struct tables *tables)
 {
-	const struct profile *profile = json->profile;
+	const struct profile *profile = tables->profile;
+	struct json *json = begin_table(tables, "processes");
 
-	sink_puts(json->sink, ",\n\"processes\":[");
-	json->has_rows = false;
 	for (uint32_t i = 0; i < profile->process_count; i++) {
 		const struct profile_process *row = &profile->processes[i];
+		char session[24];
 
+		log_format(session, sizeof(session), "%016llx", (unsigned long long)row->session);
 		begin_row(json);
-		sink_format(json->sink, "{\"pid\":%llu", (unsigned long long)row->pid);
-		put_number(json, "parent_pid", row->parent_pid);
-		sink_format(json->sink, ",\"session\":\"%016llx\"",
-			    (unsigned long long)row->session);
-		put_text(json, "program", row->program);
-		put_text(json, "python", row->python);
-		put_text(json, "writer", row->writer);
-		put_number(json, "start_realtime_ns", row->start_realtime_ns);
-		put_number(json, "duration_ns", row->end_monotonic_ns - row->start_monotonic_ns);
-		write_notes(json, i);
-		sink_puts(json->sink, "}");
+		json_put_number(json, "pid", row->pid);
+		json_put_number(json, "parent_pid", row->parent_pid);
+		json_put_text(json, "session", session);
+		put_string(tables, "program", row->program);
+		put_string(tables, "python", row->python);
+		put_string(tables, "writer", row->writer);
+		json_put_number(json, "start_realtime_ns", row->start_realtime_ns);
+		json_put_number(json, "duration_ns",
+				row->end_monotonic_ns - row->start_monotonic_ns);
+		write_notes(tables, i);
+		json_end(json, '}');
 	}
+	json_end(json, ']');
 }
 
-static void write_notes(struct json_file *json, uint32_t process)
+static void write_notes(struct tables *tables, uint32_t process)
 {
-	const struct profile *profile = json->profile;
-	bool is_first = true;
+	const struct profile *profile = tables->profile;
+	struct json *json = &tables->json;
 
-	sink_puts(json->sink, ",\"notes\":{");
+	json_key(json, "notes");
+	json_begin(json, '{');
 	for (size_t i = 0; i < profile->note_count; i++) {
 		const struct profile_note *note = &profile->notes[i];
 
-		if (note->process != process)
-			continue;
-		if (!is_first)
-			sink_puts(json->sink, ",");
-		is_first = false;
-		put_quoted(json, profile_string(profile, note->key));
-		sink_puts(json->sink, ":");
-		put_quoted(json, profile_string(profile, note->value));
+		if (note->process == process)
+			put_string(tables, profile_string(profile, note->key), note->value);
 	}
-	sink_puts(json->sink, "}");
+	json_end(json, '}');
 }
 
-static void write_threads(struct json_file *json)
+static void write_threads(struct tables *tables)
 {
-	const struct profile *profile = json->profile;
+	const struct profile *profile = tables->profile;
+	struct json *json = begin_table(tables, "threads");
 
-	begin_table(json, "threads");
 	for (size_t i = 0; i < profile->thread_count; i++) {
 		begin_row(json);
-		sink_format(json->sink, "{\"process\":%u", profile->threads[i].process);
-		put_number(json, "tid", profile->threads[i].tid);
-		put_text(json, "name", profile->threads[i].name);
-		sink_puts(json->sink, "}");
+		json_put_number(json, "process", profile->threads[i].process);
+		json_put_number(json, "tid", profile->threads[i].tid);
+		put_string(tables, "name", profile->threads[i].name);
+		json_end(json, '}');
 	}
+	json_end(json, ']');
 }
 
 /* The first one is what viewers show. */
-static void write_metrics(struct json_file *json)
+static void write_metrics(struct tables *tables)
 {
-	const struct profile *profile = json->profile;
+	const struct profile *profile = tables->profile;
+	struct json *json = begin_table(tables, "metrics");
 	uint32_t count = 0;
 
-	begin_table(json, "metrics");
 	for (uint32_t i = 0; i < profile->metric_count; i++) {
 		const struct profile_metric *metric = &profile->metrics[i];
 
-		if (!is_measured(json, i))
+		if (!is_measured(tables, i))
 			continue;
-		json->metrics[i] = count++;
+		tables->metrics[i] = count++;
 		begin_row(json);
-		sink_puts(json->sink, "{\"name\":");
-		put_quoted(json, profile_string(profile, metric->name));
-		put_text(json, "unit", metric->unit);
-		put_text(json, "count", metric->count_name);
-		sink_puts(json->sink, "}");
+		put_string(tables, "name", metric->name);
+		put_string(tables, "unit", metric->unit);
+		put_string(tables, "count", metric->count_name);
+		json_end(json, '}');
 	}
+	json_end(json, ']');
 }
 
-static void write_functions(struct json_file *json)
+static void write_functions(struct tables *tables)
 {
 	static const char *const kinds[] = {
 		[RECORDING_PYTHON] = "python",
 		[RECORDING_MARKER] = "marker",
 		[RECORDING_NATIVE] = "native",
 	};
-	const struct profile *profile = json->profile;
+	const struct profile *profile = tables->profile;
+	struct json *json = begin_table(tables, "functions");
 
-	begin_table(json, "functions");
-	for (uint32_t i = 0; i < json->functions.count; i++) {
+	for (uint32_t i = 0; i < tables->functions.count; i++) {
 		const struct profile_function *row =
-			&profile->functions[json->functions.rows[i] - 1];
+			&profile->functions[tables->functions.rows[i] - 1];
 
 		begin_row(json);
-		sink_puts(json->sink, "{\"name\":");
-		put_quoted(json, profile_string(profile, row->full));
-		put_text(json, "module", row->module);
-		put_text(json, "qualname", row->name);
-		put_text(json, "file", row->file);
-		put_number(json, "line", row->first_line);
-		sink_format(json->sink, ",\"kind\":\"%s\"}", kinds[row->kind]);
+		put_string(tables, "name", row->full);
+		put_string(tables, "module", row->module);
+		put_string(tables, "qualname", row->name);
+		put_string(tables, "file", row->file);
+		json_put_number(json, "line", row->first_line);
+		json_put_text(json, "kind", kinds[row->kind]);
+		json_end(json, '}');
 	}
+	json_end(json, ']');
 }
 
-static void write_frames(struct json_file *json)
+static void write_frames(struct tables *tables)
 {
-	begin_table(json, "frames");
-	for (uint32_t i = 0; i < json->frames.count; i++) {
-		const struct profile_frame *row = &json->profile->frames[json->frames.rows[i] - 1];
+	struct json *json = begin_table(tables, "frames");
+
+	for (uint32_t i = 0; i < tables->frames.count; i++) {
+		const struct profile_frame *row =
+			&tables->profile->frames[tables->frames.rows[i] - 1];
 
 		begin_row(json);
-		sink_format(json->sink, "{\"function\":%u",
-			    proto_id(&json->functions, row->function) - 1);
-		put_number(json, "line", row->line);
-		sink_puts(json->sink, "}");
+		json_put_number(json, "function", proto_id(&tables->functions, row->function) - 1);
+		json_put_number(json, "line", row->line);
+		json_end(json, '}');
 	}
+	json_end(json, ']');
 }
 
-static void write_nodes(struct json_file *json)
+static void write_nodes(struct tables *tables)
 {
-	begin_table(json, "nodes");
-	for (uint32_t i = 0; i < json->nodes.count; i++) {
-		const struct profile_node *row = &json->profile->nodes[json->nodes.rows[i] - 1];
+	struct json *json = begin_table(tables, "nodes");
+
+	for (uint32_t i = 0; i < tables->nodes.count; i++) {
+		const struct profile_node *row = &tables->profile->nodes[tables->nodes.rows[i] - 1];
 
 		begin_row(json);
-		sink_format(json->sink, "{\"frame\":%u", proto_id(&json->frames, row->frame) - 1);
-		put_index(json, "parent", row->parent ? proto_id(&json->nodes, row->parent) : 0);
-		sink_puts(json->sink, "}");
+		json_put_number(json, "frame", proto_id(&tables->frames, row->frame) - 1);
+		put_index(json, "parent", row->parent ? proto_id(&tables->nodes, row->parent) : 0);
+		json_end(json, '}');
 	}
+	json_end(json, ']');
 }
 
-static void write_samples(struct json_file *json)
+static void write_samples(struct tables *tables)
 {
-	const struct profile *profile = json->profile;
+	const struct profile *profile = tables->profile;
+	struct json *json = begin_table(tables, "samples");
 
-	begin_table(json, "samples");
 	for (size_t i = 0; i < profile->sample_count; i++)
-		if (is_measured(json, profile->samples[i].metric))
-			write_sample(json, &profile->samples[i]);
+		if (is_measured(tables, profile->samples[i].metric))
+			write_sample(tables, &profile->samples[i]);
+	json_end(json, ']');
 }
 
-static void write_sample(struct json_file *json, const struct profile_sample *sample)
+static void write_sample(struct tables *tables, const struct profile_sample *sample)
 {
+	struct json *json = &tables->json;
+
 	begin_row(json);
-	sink_format(json->sink, "{\"metric\":%u,\"thread\":%u", json->metrics[sample->metric],
-		    sample->thread);
-	put_index(json, "node", sample->node ? proto_id(&json->nodes, sample->node) : 0);
-	put_number(json, "value", sample->value);
-	put_number(json, "count", sample->count);
+	json_put_number(json, "metric", tables->metrics[sample->metric]);
+	json_put_number(json, "thread", sample->thread);
+	put_index(json, "node", sample->node ? proto_id(&tables->nodes, sample->node) : 0);
+	json_put_number(json, "value", sample->value);
+	json_put_number(json, "count", sample->count);
 	if (sample->duration != 0)
-		put_number(json, "duration_least_ns", (uint64_t)1 << (sample->duration - 1));
-	sink_puts(json->sink, "}");
+		json_put_number(json, "duration_least_ns", (uint64_t)1 << (sample->duration - 1));
+	json_end(json, '}');
 }
 
 /* Of a function that no stack has there is nothing to say. */
-static void write_errors(struct json_file *json)
+static void write_errors(struct tables *tables)
 {
-	const struct profile *profile = json->profile;
+	const struct profile *profile = tables->profile;
+	struct json *json = begin_table(tables, "errors");
 
-	begin_table(json, "errors");
 	for (size_t i = 0; i < profile->error_count; i++) {
 		const struct profile_error *row = &profile->errors[i];
 
-		if (!is_measured(json, row->metric) || json->functions.ids[row->function - 1] == 0)
+		if (!is_measured(tables, row->metric) ||
+		    tables->functions.ids[row->function - 1] == 0)
 			continue;
 		begin_row(json);
-		sink_format(json->sink, "{\"metric\":%u,\"process\":%u,\"function\":%u",
-			    json->metrics[row->metric], row->process,
-			    proto_id(&json->functions, row->function) - 1);
-		put_number(json, "error", estimate_up(row->error));
-		sink_puts(json->sink, "}");
+		json_put_number(json, "metric", tables->metrics[row->metric]);
+		json_put_number(json, "process", row->process);
+		json_put_number(json, "function", proto_id(&tables->functions, row->function) - 1);
+		json_put_number(json, "error", estimate_up(row->error));
+		json_end(json, '}');
 	}
+	json_end(json, ']');
 }
 
-static void write_losses(struct json_file *json)
+static void write_losses(struct tables *tables)
 {
-	const struct profile *profile = json->profile;
+	const struct profile *profile = tables->profile;
+	struct json *json = begin_table(tables, "losses");
 
-	begin_table(json, "losses");
 	for (size_t i = 0; i < profile->loss_count; i++) {
 		begin_row(json);
-		sink_format(json->sink, "{\"count\":%llu",
-			    (unsigned long long)profile->losses[i].count);
-		put_text(json, "reason", profile->losses[i].reason);
-		put_text(json, "help", profile->losses[i].help);
-		sink_puts(json->sink, "}");
+		json_put_number(json, "count", profile->losses[i].count);
+		put_string(tables, "reason", profile->losses[i].reason);
+		put_string(tables, "help", profile->losses[i].help);
+		json_end(json, '}');
 	}
+	json_end(json, ']');
 }
 
-static bool is_measured(const struct json_file *json, uint32_t metric)
+static bool is_measured(const struct tables *tables, uint32_t metric)
 {
-	return json->profile->metrics[metric].collector == json->measurement;
+	return tables->profile->metrics[metric].collector == tables->measurement;
 }
 
-/* After the end of the one before. */
-static void begin_table(struct json_file *json, const char *name)
+static struct json *begin_table(struct tables *tables, const char *name)
 {
-	sink_format(json->sink, "],\n\"%s\":[", name);
-	json->has_rows = false;
+	struct json *json = &tables->json;
+
+	json_line(json);
+	json_key(json, name);
+	json_begin(json, '[');
+	return json;
 }
 
-static void begin_row(struct json_file *json)
+static void begin_row(struct json *json)
 {
-	sink_puts(json->sink, json->has_rows ? ",\n" : "\n");
-	json->has_rows = true;
+	json_line(json);
+	json_begin(json, '{');
 }
 
-static void put_text(struct json_file *json, const char *key, uint32_t string)
+static void put_string(struct tables *tables, const char *key, uint32_t string)
 {
-	sink_format(json->sink, ",\"%s\":", key);
-	put_quoted(json, profile_string(json->profile, string));
+	json_put_text(&tables->json, key, profile_string(tables->profile, string));
 }
 
-static void put_quoted(struct json_file *json, const char *text)
-{
-	json_quote(json->sink, text, strlen(text));
-}
-
-static void put_index(struct json_file *json, const char *key, uint32_t id)
+static void put_index(struct json *json, const char *key, uint32_t id)
 {
 	if (id != 0)
-		sink_format(json->sink, ",\"%s\":%u", key, id - 1);
+		json_put_number(json, key, id - 1);
 	else
-		sink_format(json->sink, ",\"%s\":null", key);
+		json_put_word(json, key, "null");
 }
 
-static void put_number(struct json_file *json, const char *key, uint64_t number)
+static void release(struct tables *tables)
 {
-	sink_format(json->sink, ",\"%s\":%llu", key, (unsigned long long)number);
-}
-
-static void release(struct json_file *json)
-{
-	heap_free(json->needed);
-	heap_free(json->metrics);
-	proto_ids_release(&json->nodes);
-	proto_ids_release(&json->frames);
-	proto_ids_release(&json->functions);
+	heap_free(tables->needed);
+	heap_free(tables->metrics);
+	proto_ids_release(&tables->nodes);
+	proto_ids_release(&tables->frames);
+	proto_ids_release(&tables->functions);
 }

@@ -19,7 +19,7 @@ struct json {
 /* '{' or '[', '}' or ']'. drainer, tool */
 void json_begin(struct json *json, char bracket);
 void json_end(struct json *json, char bracket);
-/* Of the member whose value comes next; plain characters. drainer, tool */
+/* Of the member whose value comes next. drainer, tool */
 void json_key(struct json *json, const char *key);
 void json_text(struct json *json, const char *text);
 void json_bytes(struct json *json, const char *bytes, size_t size_bytes);
