@@ -87,7 +87,7 @@ static struct descr dir_descr, repr_descr;
 static struct method repr_bound;
 static struct text texts[32];
 static unsigned texts_used;
-static struct object *pending;
+static _Thread_local struct object *pending; /* each thread has its own, as in CPython */
 static bool fails; /* PyObject_GetAttrString */
 
 /* ---- CPython ---- */
