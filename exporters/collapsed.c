@@ -19,6 +19,7 @@ struct collapsed {
 	bool failed; /* no memory */
 	struct intern texts;
 	struct pairs steps; /* (parent step, text) */
+	struct pair *rows; /* of all steps */
 	uint32_t *frame_texts; /* by profile's frame id - 1; 0: not made yet */
 	uint32_t *node_steps; /* by profile's node id - 1; 0: not needed */
 	uint64_t *sums; /* by step id; 0 is the empty stack */
@@ -53,7 +54,8 @@ static void collapsed_write(const struct profile *profile, uint32_t measurement,
 		make_steps(&collapsed);
 		collapsed.sums =
 			heap_zalloc(((size_t)collapsed.steps.count + 1) * sizeof(*collapsed.sums));
-		collapsed.failed |= !collapsed.sums;
+		collapsed.rows = pairs_rows(&collapsed.steps);
+		collapsed.failed |= !collapsed.sums || !collapsed.rows;
 	}
 	if (!collapsed.failed) {
 		add_samples(&collapsed, metric);
@@ -209,10 +211,10 @@ static void write_stack(struct collapsed *collapsed, uint32_t leaf)
 		}
 		collapsed->stack = stack;
 		collapsed->stack[depth] = step;
-		step = collapsed->steps.rows[step - 1].a;
+		step = collapsed->rows[step - 1].a;
 	}
 	while (depth-- > 0) {
-		uint32_t text_id = collapsed->steps.rows[collapsed->stack[depth] - 1].b;
+		uint32_t text_id = collapsed->rows[collapsed->stack[depth] - 1].b;
 		size_t size_bytes;
 		const void *text = intern_get(&collapsed->texts, text_id, &size_bytes);
 
@@ -226,6 +228,7 @@ static void release(struct collapsed *collapsed)
 {
 	intern_release(&collapsed->texts);
 	pairs_release(&collapsed->steps);
+	heap_free(collapsed->rows);
 	heap_free(collapsed->frame_texts);
 	heap_free(collapsed->node_steps);
 	heap_free(collapsed->sums);

@@ -31,6 +31,7 @@ struct cpuprofile {
 	size_t path_capacity;
 	uint32_t *samples; /* id by point of the metric */
 	uint64_t *hits; /* by id */
+	struct pair *rows; /* of all steps */
 	uint32_t *children, *first_child; /* ids by parent; where a parent's begin, by its id */
 	struct wire_buffer text;
 };
@@ -196,17 +197,18 @@ static void sort_children(struct cpuprofile *cpuprofile)
 		return;
 	cpuprofile->children = heap_alloc((count + 1) * sizeof(uint32_t));
 	cpuprofile->first_child = first = heap_zalloc((count + ROOT + 3) * sizeof(uint32_t));
-	cpuprofile->failed = !cpuprofile->children || !first;
+	cpuprofile->rows = pairs_rows(&cpuprofile->steps);
+	cpuprofile->failed = !cpuprofile->children || !first || !cpuprofile->rows;
 	if (cpuprofile->failed)
 		return;
 	/* Counted two behind, summed one behind: filling moves each to its own place. */
 	for (uint32_t step = 0; step < count; step++)
-		first[cpuprofile->steps.rows[step].a + 2]++;
+		first[cpuprofile->rows[step].a + 2]++;
 	for (uint32_t id = 1; id < count + ROOT + 3; id++)
 		first[id] += first[id - 1];
 	next = first + 1;
 	for (uint32_t step = 0; step < count; step++)
-		cpuprofile->children[next[cpuprofile->steps.rows[step].a]++] = step + 1 + ROOT;
+		cpuprofile->children[next[cpuprofile->rows[step].a]++] = step + 1 + ROOT;
 }
 
 static void write_nodes(struct cpuprofile *cpuprofile)
@@ -226,7 +228,7 @@ static void write_nodes(struct cpuprofile *cpuprofile)
 	json_begin(json, '[');
 	for (uint32_t step = 0; step <= cpuprofile->steps.count && !cpuprofile->failed; step++) {
 		json_line(json);
-		write_node(cpuprofile, step + ROOT, step ? cpuprofile->steps.rows[step - 1].b : 0);
+		write_node(cpuprofile, step + ROOT, step ? cpuprofile->rows[step - 1].b : 0);
 	}
 	json_end(json, ']');
 }
@@ -334,6 +336,7 @@ static void release(struct cpuprofile *cpuprofile)
 	heap_free(cpuprofile->path);
 	heap_free(cpuprofile->samples);
 	heap_free(cpuprofile->hits);
+	heap_free(cpuprofile->rows);
 	heap_free(cpuprofile->children);
 	heap_free(cpuprofile->first_child);
 	wire_release(&cpuprofile->text);

@@ -59,6 +59,9 @@ static void flamegraph_write(const struct profile *profile, uint32_t measurement
 		fold(&page, profile, 0);
 	if (!page.failed && settings->base)
 		fold(&page, settings->base, (uint32_t)profile->thread_count);
+	page.step_rows = pairs_rows(&page.steps);
+	page.cell_rows = pairs_rows(&page.cells);
+	page.failed |= !page.step_rows || !page.cell_rows;
 	if (!page.failed)
 		flamegraph_put(&page);
 	if (page.failed)
@@ -290,6 +293,8 @@ static void release(struct flamegraph *page)
 	intern_release(&page->frames);
 	pairs_release(&page->steps);
 	pairs_release(&page->cells);
+	heap_free(page->step_rows);
+	heap_free(page->cell_rows);
 	heap_free(page->columns);
 	heap_free(page->values);
 }

@@ -27,6 +27,7 @@ struct flamegraph {
 	struct intern texts, frames;
 	struct pairs steps; /* (parent step, frame) */
 	struct pairs cells; /* (step, thread) */
+	struct pair *step_rows, *cell_rows; /* all of them, once they are known */
 	uint32_t no_stack; /* step; 0: not made yet */
 	struct column *columns;
 	uint32_t column_count;

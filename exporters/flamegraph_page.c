@@ -84,7 +84,7 @@ static void write_top(struct flamegraph *page)
 /* Of each frame, most first; totals of steps. NULL: no memory. */
 static struct total *make_totals(struct flamegraph *page, uint64_t *step_totals, uint64_t *sum)
 {
-	const struct pair *steps = page->steps.rows;
+	const struct pair *steps = page->step_rows;
 	struct total *totals = heap_zalloc(((size_t)page->frames.count + 1) * sizeof(*totals));
 
 	page->failed |= !totals;
@@ -93,11 +93,11 @@ static struct total *make_totals(struct flamegraph *page, uint64_t *step_totals,
 	for (uint32_t i = 0; i < page->frames.count; i++)
 		totals[i].frame = i + 1;
 	for (uint32_t i = 0; i < page->cells.count; i++) {
-		uint32_t step = page->cells.rows[i].a;
+		uint32_t step = page->cell_rows[i].a;
 		uint64_t value = page->values[(size_t)i * page->column_count];
 		struct total *total = &totals[steps[step - 1].b - 1];
 
-		if (page->cells.rows[i].b >= page->profile->thread_count)
+		if (page->cell_rows[i].b >= page->profile->thread_count)
 			continue;
 		total->self = flamegraph_add(total->self, value);
 		step_totals[step] = flamegraph_add(step_totals[step], value);
@@ -126,7 +126,7 @@ static uint64_t frame_total(const struct flamegraph *page, uint32_t frame,
 	uint64_t sum = 0;
 
 	for (uint32_t step = 1; step <= page->steps.count; step++) {
-		const struct pair *row = &page->steps.rows[step - 1];
+		const struct pair *row = &page->step_rows[step - 1];
 
 		is_inside[step] = is_inside[row->a] || row->b == frame;
 		if (is_inside[step] && !is_inside[row->a])
@@ -359,7 +359,7 @@ static void write_tree(struct flamegraph *page)
 	}
 	sink_puts(page->sink, "],\n\"nodes\":[");
 	for (uint32_t id = 1; id <= page->steps.count; id++) {
-		const struct pair *step = &page->steps.rows[id - 1];
+		const struct pair *step = &page->step_rows[id - 1];
 
 		sink_format(page->sink, "%s%u,%u", id > 1 ? "," : "", id - step->a, step->b);
 	}
@@ -371,7 +371,7 @@ static void write_cells(struct flamegraph *page)
 {
 	sink_puts(page->sink, ",\n\"cells\":[");
 	for (uint32_t i = 0; i < page->cells.count; i++) {
-		const struct pair *cell = &page->cells.rows[i];
+		const struct pair *cell = &page->cell_rows[i];
 		const uint64_t *values = &page->values[(size_t)i * page->column_count];
 
 		sink_format(page->sink, "%s%u,%u", i > 0 ? "," : "", cell->a, cell->b);

@@ -1,5 +1,7 @@
 /*
  * pairs.c - open addressing, linear, at most 3/4 full.
+ *
+ * A slot holds the pair itself: looking one up mostly touches one line of memory, which pairs_expect fetches ahead.
  */
 #include "pairs.h"
 
@@ -7,49 +9,69 @@
 
 #define FIRST_SLOTS 64
 
-static uint32_t *find_slot(const struct pairs *pairs, uint32_t a, uint32_t b);
+static struct pair *find_slot(const struct pairs *pairs, uint32_t a, uint32_t b);
 static size_t hash(uint32_t a, uint32_t b);
-static bool make_room(struct pairs *pairs);
 static bool grow_slots(struct pairs *pairs);
 
 void pairs_release(struct pairs *pairs)
 {
 	heap_free(pairs->slots);
-	heap_free(pairs->rows);
 	*pairs = (struct pairs){ 0 };
 }
 
 uint32_t pairs_put(struct pairs *pairs, uint32_t a, uint32_t b, bool *fresh)
 {
-	uint32_t *slot;
+	struct pair *slot;
 
 	*fresh = false;
-	if (!make_room(pairs))
+	if (pairs->count == UINT32_MAX)
+		return 0;
+	if (pairs->count >= pairs->slot_count / 4 * 3 && !grow_slots(pairs))
 		return 0;
 	slot = find_slot(pairs, a, b);
-	if (*slot != 0)
-		return *slot;
-	pairs->rows[pairs->count++] = (struct pair){ a, b };
-	*slot = pairs->count;
-	*fresh = true;
-	return *slot;
+	if (slot->id == 0) {
+		*slot = (struct pair){ a, b, ++pairs->count };
+		*fresh = true;
+	}
+	return slot->id;
+}
+
+uint32_t pairs_find(const struct pairs *pairs, uint32_t a, uint32_t b)
+{
+	return pairs->slot_count ? find_slot(pairs, a, b)->id : 0;
+}
+
+void pairs_expect(const struct pairs *pairs, uint32_t a, uint32_t b)
+{
+	if (pairs->slot_count)
+		__builtin_prefetch(&pairs->slots[hash(a, b) & (pairs->slot_count - 1)]);
+}
+
+struct pair *pairs_rows(const struct pairs *pairs)
+{
+	struct pair *rows = heap_alloc(((size_t)pairs->count + 1) * sizeof(*rows));
+
+	for (size_t i = 0; rows && i < pairs->slot_count; i++)
+		if (pairs->slots[i].id != 0)
+			rows[pairs->slots[i].id - 1] = pairs->slots[i];
+	return rows;
 }
 
 size_t pairs_bytes(const struct pairs *pairs)
 {
-	return pairs->slot_count * sizeof(*pairs->slots) + pairs->capacity * sizeof(*pairs->rows);
+	return pairs->slot_count * sizeof(*pairs->slots);
 }
 
 /* The slot that holds the pair, or the free one where it belongs. */
-static uint32_t *find_slot(const struct pairs *pairs, uint32_t a, uint32_t b)
+static struct pair *find_slot(const struct pairs *pairs, uint32_t a, uint32_t b)
 {
 	size_t mask = pairs->slot_count - 1;
 
 	for (size_t i = hash(a, b) & mask;; i = (i + 1) & mask) {
-		uint32_t id = pairs->slots[i];
+		struct pair *slot = &pairs->slots[i];
 
-		if (id == 0 || (pairs->rows[id - 1].a == a && pairs->rows[id - 1].b == b))
-			return &pairs->slots[i];
+		if (slot->id == 0 || (slot->a == a && slot->b == b))
+			return slot;
 	}
 }
 
@@ -62,37 +84,21 @@ static size_t hash(uint32_t a, uint32_t b)
 	return (size_t)(mixed >> 32);
 }
 
-/* Room for one more pair and its slot, before anything is changed. */
-static bool make_room(struct pairs *pairs)
-{
-	void *rows = pairs->rows;
-
-	if (pairs->count == UINT32_MAX)
-		return false;
-	if (pairs->count >= pairs->slot_count / 4 * 3 && !grow_slots(pairs))
-		return false;
-	if (!heap_grow(&rows, &pairs->capacity, (size_t)pairs->count + 1, sizeof(*pairs->rows)))
-		return false;
-	pairs->rows = rows;
-	return true;
-}
-
 static bool grow_slots(struct pairs *pairs)
 {
-	size_t count = pairs->slot_count ? pairs->slot_count * 2 : FIRST_SLOTS;
-	uint32_t *slots = heap_zalloc(count * sizeof(*slots));
+	struct pairs grown = { .count = pairs->count };
 
-	if (!slots)
+	grown.slot_count = pairs->slot_count ? pairs->slot_count * 2 : FIRST_SLOTS;
+	grown.slots = heap_zalloc(grown.slot_count * sizeof(*grown.slots));
+	if (!grown.slots)
 		return false;
-	for (uint32_t id = 1; id <= pairs->count; id++) {
-		size_t i = hash(pairs->rows[id - 1].a, pairs->rows[id - 1].b) & (count - 1);
+	for (size_t i = 0; i < pairs->slot_count; i++) {
+		const struct pair *pair = &pairs->slots[i];
 
-		while (slots[i] != 0)
-			i = (i + 1) & (count - 1);
-		slots[i] = id;
+		if (pair->id != 0)
+			*find_slot(&grown, pair->a, pair->b) = *pair;
 	}
 	heap_free(pairs->slots);
-	pairs->slots = slots;
-	pairs->slot_count = count;
+	*pairs = grown;
 	return true;
 }

@@ -1,7 +1,7 @@
 /*
  * pairs.h - intern.h for pairs of numbers, in a third of the memory: frames and stack nodes.
  *
- * Ids start at 1 and count up; 0 means "none".
+ * Ids start at 1 and count up; 0 means "none".  An id leads back to its pair only in pairs_rows' list.
  */
 #ifndef PAIRS_H
 #define PAIRS_H
@@ -10,13 +10,12 @@
 
 struct pair {
 	uint32_t a, b;
+	uint32_t id; /* 0: the slot is free */
 };
 
 struct pairs {
-	uint32_t *slots; /* ids, open addressing; 0 is free */
+	struct pair *slots; /* open addressing */
 	size_t slot_count;
-	struct pair *rows; /* rows[id - 1] */
-	size_t capacity;
 	uint32_t count;
 };
 
@@ -24,6 +23,12 @@ struct pairs {
 void pairs_release(struct pairs *pairs);
 /* Id of (a, b), put there if it is new (*fresh). 0: no memory. drainer, tool */
 uint32_t pairs_put(struct pairs *pairs, uint32_t a, uint32_t b, bool *fresh);
+/* Id of (a, b); 0: it is not there. drainer, tool */
+uint32_t pairs_find(const struct pairs *pairs, uint32_t a, uint32_t b);
+/* (a, b) will be looked for soon: fetch the memory that it takes. drainer, tool */
+void pairs_expect(const struct pairs *pairs, uint32_t a, uint32_t b);
+/* All pairs, by id - 1, to be freed with heap_free; NULL: no memory. drainer, tool */
+struct pair *pairs_rows(const struct pairs *pairs);
 /* All memory held. drainer, tool */
 size_t pairs_bytes(const struct pairs *pairs);
 

@@ -279,11 +279,9 @@ static void free_maker(struct profile_maker *maker)
 	wire_release(&maker->text);
 	heap_free(maker->function_map.ids);
 	heap_free(maker->frame_map.ids);
-	heap_free(maker->node_map.ids);
+	heap_free(maker->node_map.rows);
 	heap_free(maker->metric_map.ids);
-	pairs_release(&maker->observed);
-	heap_free(maker->estimates);
-	heap_free(maker->sizes);
+	profile_release_observed(maker);
 	heap_free(maker->losses);
 	heap_free(maker->slots);
 	heap_free(maker);

@@ -9,64 +9,102 @@
 
 #include <string.h>
 
-static const struct estimate_sizes *size_of(struct profile_maker *maker, uint32_t metric);
-static void take_error(struct profile_maker *maker, uint32_t id);
+static struct observed_metric *observed_metric(struct profile_maker *maker, uint32_t metric);
+static bool reach_function(struct profile_maker *maker, struct observed_metric *of,
+			   uint32_t function);
+static void take_error(struct profile_maker *maker, const struct observed *key);
 
 static const char no_memory[] = "no memory";
 
 /* The process's, and of no stack: how much a window saw. */
 void profile_take_size(struct profile_maker *maker, const struct recording_sample *sample)
 {
-	uint32_t metric = maker->metric_map.ids[sample->metric];
+	struct observed_metric *metric =
+		observed_metric(maker, maker->metric_map.ids[sample->metric]);
 
-	if (size_of(maker, metric))
-		estimate_size(&maker->sizes[metric], sample->time_ns, sample->value);
+	if (metric)
+		estimate_size(&metric->sizes, sample->time_ns, sample->value);
 }
 
-static const struct estimate_sizes *size_of(struct profile_maker *maker, uint32_t metric)
+static struct observed_metric *observed_metric(struct profile_maker *maker, uint32_t metric)
 {
-	while (maker->size_count <= metric) {
-		if (!GROW(maker->sizes, maker->size_capacity, maker->size_count)) {
+	while (maker->metric_count <= metric) {
+		if (!GROW(maker->metrics, maker->observed_metric_capacity, maker->metric_count)) {
 			profile_fail(maker, no_memory);
 			return NULL;
 		}
-		maker->sizes[maker->size_count++] = (struct estimate_sizes){ 0 };
+		maker->metrics[maker->metric_count++] = (struct observed_metric){ 0 };
 	}
-	return &maker->sizes[metric];
+	return &maker->metrics[metric];
+}
+
+uint32_t profile_find_observed(struct profile_maker *maker, uint32_t metric, uint32_t function)
+{
+	struct observed_metric *of = observed_metric(maker, metric);
+	uint32_t *id;
+
+	if (!of || !reach_function(maker, of, function))
+		return 0;
+	id = &of->ids[function - 1];
+	if (*id != 0)
+		return *id;
+	if (!GROW(maker->observed, maker->observed_capacity, maker->observed_count)) {
+		profile_fail(maker, no_memory);
+		return 0;
+	}
+	maker->observed[maker->observed_count++] = (struct observed){ metric, function, { 0 } };
+	return *id = (uint32_t)maker->observed_count;
+}
+
+static bool reach_function(struct profile_maker *maker, struct observed_metric *of,
+			   uint32_t function)
+{
+	size_t known = of->id_capacity;
+
+	if (function <= known)
+		return true;
+	if (!GROW(of->ids, of->id_capacity, function)) {
+		profile_fail(maker, no_memory);
+		return false;
+	}
+	memset(of->ids + known, 0, (of->id_capacity - known) * sizeof(*of->ids));
+	return true;
 }
 
 /* Whether the collector has windows is known only at the end: notes come last. */
-void profile_observe(struct profile_maker *maker, const struct profile_sample *key,
-		     const struct recording_sample *sample)
+void profile_observe(struct profile_maker *maker, const struct pending_sample *sample)
 {
-	const struct profile *profile = maker->profile;
-	uint32_t frame = profile->nodes[key->node - 1].frame, id;
-
-	if (profile_put_pair(maker, &maker->observed, key->metric,
-			     profile->frames[frame - 1].function, &id)) {
-		if (!GROW(maker->estimates, maker->estimate_capacity, id - 1)) {
-			profile_fail(maker, no_memory);
-			return;
-		}
-		maker->estimates[id - 1] = (struct estimate){ 0 };
-	}
-	if (!maker->error && size_of(maker, key->metric))
-		estimate_add(&maker->estimates[id - 1], &maker->sizes[key->metric], sample->time_ns,
-			     sample->value);
+	estimate_add(&maker->observed[sample->observed - 1].estimate,
+		     &maker->metrics[sample->key.metric].sizes, sample->time_ns, sample->value);
 }
 
+/* The next recording begins with none. */
 void profile_take_errors(struct profile_maker *maker)
 {
-	for (uint32_t id = 1; id <= maker->observed.count && !maker->error; id++)
-		take_error(maker, id);
-	pairs_release(&maker->observed);
+	for (size_t i = 0; i < maker->observed_count && !maker->error; i++)
+		take_error(maker, &maker->observed[i]);
+	maker->observed_count = 0;
+	for (size_t i = 0; i < maker->metric_count; i++) {
+		struct observed_metric *metric = &maker->metrics[i];
+
+		metric->sizes = (struct estimate_sizes){ 0 };
+		if (metric->ids)
+			memset(metric->ids, 0, metric->id_capacity * sizeof(*metric->ids));
+	}
 }
 
-static void take_error(struct profile_maker *maker, uint32_t id)
+void profile_release_observed(struct profile_maker *maker)
+{
+	for (size_t i = 0; i < maker->metric_count; i++)
+		heap_free(maker->metrics[i].ids);
+	heap_free(maker->metrics);
+	heap_free(maker->observed);
+}
+
+static void take_error(struct profile_maker *maker, const struct observed *key)
 {
 	struct profile *profile = maker->profile;
-	const struct pair *key = &maker->observed.rows[id - 1];
-	uint32_t collector = profile->metrics[key->a].collector;
+	uint32_t collector = profile->metrics[key->metric].collector;
 	const char *windows = profile_collector_note(profile, maker->process, "windows", collector);
 	static const struct estimate_sizes even;
 	const char *doubt, *sizes;
@@ -75,17 +113,15 @@ static void take_error(struct profile_maker *maker, uint32_t id)
 
 	if (!text_quantity(windows, &count) || count.whole == 0)
 		return;
-	if (!size_of(maker, key->a))
-		return;
-	scale = profile_scale(profile, maker->process, key->a);
+	scale = profile_scale(profile, maker->process, key->metric);
 	sizes = profile_collector_note(profile, maker->process, "sizes", collector);
-	error = estimate_error(&maker->estimates[id - 1],
-			       strcmp(sizes, "even") == 0 ? &even : &maker->sizes[key->a],
+	error = estimate_error(&key->estimate,
+			       strcmp(sizes, "even") == 0 ? &even :
+							    &maker->metrics[key->metric].sizes,
 			       count.whole, scale);
 	doubt = profile_collector_note(profile, maker->process, "doubt", collector);
 	if (*doubt) {
-		double off =
-			estimate_scale(doubt) * scale * estimate_sum(&maker->estimates[id - 1]);
+		double off = estimate_scale(doubt) * scale * estimate_sum(&key->estimate);
 
 		error = estimate_root(error * error + off * off);
 	}
@@ -96,5 +132,5 @@ static void take_error(struct profile_maker *maker, uint32_t id)
 		return;
 	}
 	profile->errors[profile->error_count++] =
-		(struct profile_error){ key->a, maker->process, key->b, error };
+		(struct profile_error){ key->metric, maker->process, key->function, error };
 }

@@ -270,11 +270,14 @@ static bool is_stack_kept(struct filter_reading *reading, uint32_t node)
 	const struct profile_filter *filter = reading->filter;
 	uint32_t id;
 
-	if (!filter->function || reading->maker->error)
+	if (!filter->function)
 		return true;
 	if (node == 0)
 		return !filter->is_focused;
-	id = reading->maker->node_map.ids[node - 1];
+	profile_settle_nodes(reading->maker);
+	if (reading->maker->error)
+		return true;
+	id = reading->maker->node_map.rows[node - 1].id;
 	while (reading->node_count < id)
 		if (!mark_next_node(reading))
 			return false;

@@ -30,7 +30,7 @@ static bool scale_points(struct profile *profile);
 static int compare_times(const void *a, const void *b);
 
 void profile_take_point(struct profile_maker *maker, size_t sum,
-			const struct recording_sample *sample)
+			const struct pending_sample *sample)
 {
 	struct profile *profile = maker->profile;
 

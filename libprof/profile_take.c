@@ -3,13 +3,9 @@
  *
  *   recording's id --(maker's map, per epoch)--> profile's id --(intern by content)--> one row
  *
- * Functions, frames and nodes that are equal are one, across epochs and recordings.  Samples are summed
- * in a hash table keyed (metric, thread, node, duration), whose slots point into the array that exporters
- * read; beside it by window, for the errors of those metrics that turn out to have windows.  The first
- * failure latches in the maker and ends the profile.
- *
- * Sums of a big profile are not in any cache, and samples come in no order: a few wait until all of them know where
- * their sums are, so that the memory of many is fetched at a time.
+ * Functions, frames and nodes that are equal are one, across epochs and recordings: nodes in profile_nodes.c.  Samples
+ * are summed by (metric, thread, node, duration) in profile_sums.c, and by window in profile_errors.c, for the errors of
+ * those metrics that turn out to have windows.  The first failure latches in the maker and ends the profile.
  */
 #include "profile_take.h"
 
@@ -19,7 +15,6 @@
 
 #include <string.h>
 
-#define FIRST_SLOTS 1024
 #define SETTING_PREFIX "MONPROF_"
 #define UNNAMED "[unnamed]"
 
@@ -29,21 +24,13 @@ static void take_metric(void *self, uint32_t metric, const struct recording_metr
 static void take_epoch(void *self);
 static void take_function(void *self, uint32_t id, const struct recording_function *function);
 static void take_frame(void *self, uint32_t id, uint32_t function, uint32_t line);
-static void take_node(void *self, uint32_t id, uint32_t parent, uint32_t frame);
 static void take_thread(void *self, const struct recording_thread *thread);
 static void take_mapping(void *self, const struct recording_mapping *mapping);
-static void take_sample(void *self, const struct recording_sample *sample);
-static uint32_t recent_thread(struct profile_maker *maker, uint32_t id);
-static void settle(struct profile_maker *maker);
-static void add_sample(struct profile_maker *maker, const struct pending_sample *pending);
 static void take_note(void *self, const char *key, const char *value);
 static void take_loss(void *self, const char *reason, const char *help, uint64_t count);
 static void take_flushed(void *self, uint64_t time_ns);
 static bool take_step(void *self, uint64_t done_bytes, uint64_t all_bytes);
 static uint32_t find_metric(struct profile_maker *maker, const struct recording_metric *row);
-static uint32_t find_thread(struct profile_maker *maker, uint32_t id);
-static uint64_t hash_sample(const struct profile_sample *sample);
-static uint64_t add_up(uint64_t a, uint64_t b);
 static uint32_t put_text(struct profile_maker *maker, const char *text);
 static uint32_t put_bytes(struct profile_maker *maker, const char *bytes, size_t size_bytes);
 static uint32_t put_full_name(struct profile_maker *maker, uint32_t module, uint32_t name);
@@ -59,10 +46,10 @@ const struct recording_hooks profile_take_hooks = {
 	.epoch = take_epoch,
 	.function = take_function,
 	.frame = take_frame,
-	.node = take_node,
+	.node = profile_take_node,
 	.thread = take_thread,
 	.mapping = take_mapping,
-	.sample = take_sample,
+	.sample = profile_take_sample,
 	.note = take_note,
 	.loss = take_loss,
 	.flushed = take_flushed,
@@ -76,7 +63,6 @@ void profile_take_end(struct profile_maker *maker)
 	take_epoch(maker);
 	profile_take_errors(maker);
 	maker->metric_map.count = 0;
-	maker->size_count = 0;
 	memset(maker->recent, 0, sizeof(maker->recent));
 }
 
@@ -138,10 +124,10 @@ static void take_epoch(void *self)
 {
 	struct profile_maker *maker = self;
 
-	settle(maker);
+	profile_settle_samples(maker);
 	maker->function_map.count = 0;
 	maker->frame_map.count = 0;
-	maker->node_map.count = 0;
+	maker->node_map.count = maker->node_map.pending_count = 0;
 }
 
 static void take_function(void *self, uint32_t id, const struct recording_function *function)
@@ -189,30 +175,10 @@ static void take_frame(void *self, uint32_t id, uint32_t function, uint32_t line
 	map_id(maker, &maker->frame_map, id);
 }
 
-static void take_node(void *self, uint32_t id, uint32_t parent, uint32_t frame)
-{
-	struct profile_maker *maker = self;
-	struct profile *profile = maker->profile;
-	struct profile_node row;
-
-	if (maker->error)
-		return;
-	row.parent = parent ? maker->node_map.ids[parent - 1] : 0;
-	row.frame = maker->frame_map.ids[frame - 1];
-	if (profile_put_pair(maker, &maker->nodes, row.parent, row.frame, &id)) {
-		if (!GROW(profile->nodes, maker->node_capacity, profile->node_count)) {
-			profile_fail(maker, no_memory);
-			return;
-		}
-		profile->nodes[profile->node_count++] = row;
-	}
-	map_id(maker, &maker->node_map, id);
-}
-
 static void take_thread(void *self, const struct recording_thread *thread)
 {
 	struct profile_maker *maker = self;
-	uint32_t index = find_thread(maker, thread->id);
+	uint32_t index = profile_find_thread(maker, thread->id);
 	struct profile_thread *row;
 
 	if (maker->error)
@@ -242,82 +208,6 @@ static void take_mapping(void *self, const struct recording_mapping *mapping)
 		.file = put_text(maker, mapping->file),
 		.build_id = put_text(maker, mapping->build_id),
 	};
-}
-
-static void take_sample(void *self, const struct recording_sample *sample)
-{
-	struct profile_maker *maker = self;
-
-	if (maker->error)
-		return;
-	if (sample->thread == RECORDING_THREAD_PROCESS && sample->node == 0) {
-		settle(maker);
-		profile_take_size(maker, sample);
-		return;
-	}
-	maker->pending[maker->pending_count++] = (struct pending_sample){
-		.key = {
-			.metric = maker->metric_map.ids[sample->metric],
-			.thread = recent_thread(maker, sample->thread),
-			.node = sample->node,
-			.duration = sample->duration,
-		},
-		.sample = *sample,
-	};
-	if (maker->pending_count == PROFILE_PENDING)
-		settle(maker);
-}
-
-static uint32_t recent_thread(struct profile_maker *maker, uint32_t id)
-{
-	size_t at = id % PROFILE_RECENT;
-
-	if (maker->recent[at].id != id) {
-		maker->recent[at].index = find_thread(maker, id);
-		maker->recent[at].id = id;
-	}
-	return maker->recent[at].index;
-}
-
-/* Three rounds, each of which asks for the memory that the next one reads. */
-static void settle(struct profile_maker *maker)
-{
-	struct pending_sample *end = maker->pending + maker->pending_count;
-	const struct profile *profile = maker->profile;
-	size_t mask = maker->slot_count - 1;
-
-	for (struct pending_sample *at = maker->pending; at < end; at++) {
-		at->key.node = at->key.node ? maker->node_map.ids[at->key.node - 1] : 0;
-		if (maker->slot_count > 0)
-			__builtin_prefetch(&maker->slots[hash_sample(&at->key) & mask]);
-	}
-	for (struct pending_sample *at = maker->pending; at < end && maker->slot_count > 0; at++) {
-		uint32_t slot = maker->slots[hash_sample(&at->key) & mask];
-
-		if (slot != 0)
-			__builtin_prefetch(&profile->samples[slot - 1]);
-		if (at->key.node != 0)
-			__builtin_prefetch(&profile->nodes[at->key.node - 1]);
-	}
-	for (struct pending_sample *at = maker->pending; at < end; at++)
-		add_sample(maker, at);
-	maker->pending_count = 0;
-}
-
-static void add_sample(struct profile_maker *maker, const struct pending_sample *pending)
-{
-	struct profile_sample *sum = maker->error ? NULL :
-						    profile_find_sample(maker, &pending->key);
-
-	if (!sum)
-		return;
-	sum->count++;
-	sum->value = add_up(sum->value, pending->sample.value);
-	if (maker->keeps_points)
-		profile_take_point(maker, (size_t)(sum - maker->profile->samples),
-				   &pending->sample);
-	if (pending->key.node != 0)
-		profile_observe(maker, &pending->key, &pending->sample);
 }
 
 static void take_note(void *self, const char *key, const char *value)
@@ -398,8 +288,7 @@ static uint32_t find_metric(struct profile_maker *maker, const struct recording_
 	return (uint32_t)profile->metric_count++;
 }
 
-/* Index of a thread of this recording. */
-static uint32_t find_thread(struct profile_maker *maker, uint32_t id)
+uint32_t profile_find_thread(struct profile_maker *maker, uint32_t id)
 {
 	struct profile *profile = maker->profile;
 	struct process_key key = { maker->process, id };
@@ -414,69 +303,6 @@ static uint32_t find_thread(struct profile_maker *maker, uint32_t id)
 			(struct profile_thread){ .process = maker->process };
 	}
 	return maker->error ? 0 : row_id - 1;
-}
-
-struct profile_sample *profile_find_sample(struct profile_maker *maker,
-					   const struct profile_sample *key)
-{
-	struct profile *profile = maker->profile;
-	size_t mask, i;
-
-	if (profile->sample_count >= maker->slot_count / 2 &&
-	    !profile_index_samples(maker, maker->slot_count ? maker->slot_count * 2 : FIRST_SLOTS))
-		return NULL;
-	mask = maker->slot_count - 1;
-	for (i = hash_sample(key) & mask; maker->slots[i] != 0; i = (i + 1) & mask) {
-		struct profile_sample *sample = &profile->samples[maker->slots[i] - 1];
-
-		if (sample->node == key->node && sample->thread == key->thread &&
-		    sample->metric == key->metric && sample->duration == key->duration)
-			return sample;
-	}
-	if (!GROW(profile->samples, maker->sample_capacity, profile->sample_count)) {
-		profile_fail(maker, no_memory);
-		return NULL;
-	}
-	profile->samples[profile->sample_count++] = *key;
-	maker->slots[i] = (uint32_t)profile->sample_count;
-	return &profile->samples[profile->sample_count - 1];
-}
-
-static uint64_t hash_sample(const struct profile_sample *sample)
-{
-	uint64_t hash = (uint64_t)sample->thread << 32 | sample->node;
-
-	hash ^= ((uint64_t)sample->metric << 8 | sample->duration) * 0xff51afd7ed558ccdu;
-	hash *= 0x9e3779b97f4a7c15u;
-	return hash ^ hash >> 32;
-}
-
-bool profile_index_samples(struct profile_maker *maker, size_t count)
-{
-	struct profile *profile = maker->profile;
-	uint32_t *slots = heap_zalloc(count * sizeof(*slots));
-
-	if (!slots) {
-		profile_fail(maker, no_memory);
-		return false;
-	}
-	for (size_t s = 0; s < profile->sample_count; s++) {
-		size_t i = hash_sample(&profile->samples[s]) & (count - 1);
-
-		while (slots[i] != 0)
-			i = (i + 1) & (count - 1);
-		slots[i] = (uint32_t)s + 1;
-	}
-	heap_free(maker->slots);
-	maker->slots = slots;
-	maker->slot_count = count;
-	return true;
-}
-
-/* Values are signed in every format that we write. */
-static uint64_t add_up(uint64_t a, uint64_t b)
-{
-	return b > INT64_MAX - a ? INT64_MAX : a + b;
 }
 
 static uint32_t put_text(struct profile_maker *maker, const char *text)

@@ -20,6 +20,7 @@ struct view {
 	struct profile_frame *frames; /* the same */
 	uint32_t count; /* of both */
 	struct pairs paths; /* (parent node, frame) -> node */
+	struct profile_node *made; /* by node - 1 */
 	uint32_t *nodes; /* by step id - 1 */
 };
 
@@ -37,20 +38,22 @@ static bool move_samples(struct view *view);
 static void merge_samples(struct profile *profile, const struct moved_sample *moved, uint32_t *now);
 static bool move_errors(struct view *view);
 static void merge_errors(struct profile *profile);
-static bool replace_tables(struct view *view);
+static void replace_tables(struct view *view);
 static uint64_t add_up(uint64_t a, uint64_t b);
 
 errmsg profile_view_by(struct profile *profile, enum summary_by by)
 {
 	struct view view = { .profile = profile };
 	bool is_done = summary_begin(&view.summary, profile, by) && make_functions(&view) &&
-		       make_nodes(&view) && move_samples(&view) && move_errors(&view) &&
-		       replace_tables(&view);
+		       make_nodes(&view) && move_samples(&view) && move_errors(&view);
 
+	if (is_done)
+		replace_tables(&view);
 	summary_release(&view.summary);
 	heap_free(view.ids);
 	heap_free(view.functions);
 	heap_free(view.frames);
+	heap_free(view.made);
 	heap_free(view.nodes);
 	pairs_release(&view.paths);
 	return is_done ? NULL : "no memory";
@@ -112,20 +115,27 @@ static bool make_nodes(struct view *view)
 	const struct summary *summary = &view->summary;
 
 	view->nodes = heap_zalloc((summary->step_count + (size_t)1) * sizeof(*view->nodes));
-	for (uint32_t i = 0; view->nodes && i < summary->step_count; i++) {
+	view->made = heap_alloc((summary->step_count + (size_t)1) * sizeof(*view->made));
+	if (!view->nodes || !view->made)
+		return false;
+	for (uint32_t i = 0; i < summary->step_count; i++) {
 		const struct summary_step *step = &summary->steps[i];
-		uint32_t parent = step->parent ? view->nodes[step->parent - 1] : 0;
-		uint32_t frame = view->ids[step->row - 1];
-		bool is_fresh;
+		struct profile_node row = {
+			.parent = step->parent ? view->nodes[step->parent - 1] : 0,
+			.frame = view->ids[step->row - 1],
+		};
+		bool is_fresh = false;
 
-		if (parent != 0 && view->paths.rows[parent - 1].b == frame)
-			view->nodes[i] = parent;
+		if (row.parent != 0 && view->made[row.parent - 1].frame == row.frame)
+			view->nodes[i] = row.parent;
 		else
-			view->nodes[i] = pairs_put(&view->paths, parent, frame, &is_fresh);
+			view->nodes[i] = pairs_put(&view->paths, row.parent, row.frame, &is_fresh);
 		if (view->nodes[i] == 0)
 			return false;
+		if (is_fresh)
+			view->made[view->nodes[i] - 1] = row;
 	}
-	return view->nodes != NULL;
+	return true;
 }
 
 static bool move_samples(struct view *view)
@@ -211,28 +221,22 @@ static void merge_errors(struct profile *profile)
 	}
 }
 
-static bool replace_tables(struct view *view)
+static void replace_tables(struct view *view)
 {
 	struct profile *profile = view->profile;
-	size_t count = view->paths.count;
-	struct profile_node *nodes = heap_alloc((count + 1) * sizeof(*nodes));
 
-	if (!nodes)
-		return false;
-	for (size_t i = 0; i < count; i++)
-		nodes[i] = (struct profile_node){ view->paths.rows[i].a, view->paths.rows[i].b };
 	heap_free(profile->nodes);
 	heap_free(profile->functions);
 	heap_free(profile->frames);
-	profile->nodes = nodes;
+	profile->nodes = view->made;
 	profile->functions = view->functions;
 	profile->frames = view->frames;
-	profile->node_count = count;
+	profile->node_count = view->paths.count;
 	profile->function_count = view->count;
 	profile->frame_count = view->count;
+	view->made = NULL;
 	view->functions = NULL;
 	view->frames = NULL;
-	return true;
 }
 
 /* Values are signed in every format that we write. */
