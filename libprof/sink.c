@@ -1,7 +1,8 @@
 /*
- * sink.c - put -> (deflate) -> buffer -> file aside -> its name.
+ * sink.c - put -> (gather -> deflate) -> buffer -> file aside -> its name.
  *
- * The buffer is written out when it is full; a memory sink's buffer just grows.  The name is taken by
+ * zlib takes about as long for a few bytes as for a hundred, so it gets many at a time.  The buffer is written out when
+ * it is full; a memory sink's buffer just grows.  The name is taken by
  * link(2), which never replaces; file systems without hard links get renameat2(2), and those without
  * that an empty file under the name first, to hold it.
  */
@@ -21,6 +22,7 @@
 
 #define BUFFER_BYTES ((size_t)64 << 10)
 #define STEP_BYTES ((size_t)64 << 10)
+#define GATHERED_BYTES ((size_t)64 << 10)
 #define PACKED_BYTES ((size_t)16 << 10)
 #define FORMAT_BYTES 512
 #define ASIDE_TRIES 9
@@ -35,6 +37,7 @@ struct sink {
 	struct wire_buffer bytes;
 	bool gzip, ended;
 	z_stream stream;
+	struct wire_buffer gathered; /* not yet deflated */
 	uint8_t *packed;
 	struct watch watch;
 	uint64_t stepped_bytes; /* put up to the last step */
@@ -50,6 +53,8 @@ static void *zlib_alloc(void *opaque, unsigned items, unsigned size_bytes);
 static void zlib_free(void *opaque, void *block);
 static void open_aside(struct sink *sink, const char *path);
 static void put(struct sink *sink, const void *bytes, size_t size_bytes);
+static void gather(struct sink *sink, const void *bytes, size_t size_bytes);
+static void deflate_gathered(struct sink *sink, int flush);
 static void deflate_all(struct sink *sink, const void *bytes, size_t size_bytes, int flush);
 static void emit(struct sink *sink, const void *bytes, size_t size_bytes);
 static void write_out(struct sink *sink);
@@ -147,6 +152,7 @@ errmsg sink_close(struct sink *sink)
 	error = sink->error;
 	if (sink->gzip)
 		deflateEnd(&sink->stream);
+	wire_release(&sink->gathered);
 	wire_release(&sink->bytes);
 	heap_free(sink->packed);
 	heap_free(sink->path);
@@ -215,9 +221,27 @@ static void open_aside(struct sink *sink, const char *path)
 static void put(struct sink *sink, const void *bytes, size_t size_bytes)
 {
 	if (sink->gzip)
-		deflate_all(sink, bytes, size_bytes, Z_NO_FLUSH);
+		gather(sink, bytes, size_bytes);
 	else
 		emit(sink, bytes, size_bytes);
+}
+
+static void gather(struct sink *sink, const void *bytes, size_t size_bytes)
+{
+	wire_put(&sink->gathered, bytes, size_bytes);
+	if (sink->gathered.size >= GATHERED_BYTES || sink->gathered.failed)
+		deflate_gathered(sink, Z_NO_FLUSH);
+}
+
+static void deflate_gathered(struct sink *sink, int flush)
+{
+	if (sink->gathered.failed)
+		sink_fail(sink, no_memory);
+	else if (sink->gathered.size > 0)
+		deflate_all(sink, sink->gathered.bytes, sink->gathered.size, flush);
+	else
+		deflate_all(sink, "", 0, flush);
+	wire_clear(&sink->gathered);
 }
 
 static void deflate_all(struct sink *sink, const void *bytes, size_t size_bytes, int flush)
@@ -270,7 +294,7 @@ static void write_out(struct sink *sink)
 static void end(struct sink *sink)
 {
 	if (sink->gzip && !sink->ended)
-		deflate_all(sink, "", 0, Z_FINISH);
+		deflate_gathered(sink, Z_FINISH);
 	sink->ended = true;
 }
 
