@@ -82,6 +82,8 @@ struct pprof {
 	struct proto proto;
 
 	struct intern labels;
+	struct wire_buffer label_bytes; /* the fields of one id of them */
+	uint32_t label_bytes_of; /* 0: of none yet */
 	struct proto_ids functions, locations;
 	struct column *columns; /* by metric */
 	uint32_t column_count;
@@ -111,6 +113,7 @@ static void find_peak(struct pprof *pprof, const struct row *row);
 static struct peak *peak_of(const struct pprof *pprof, uint32_t node);
 static void write_sample(struct pprof *pprof, const struct row *row);
 static void put_labels(struct pprof *pprof, const struct row *row);
+static void make_labels(struct pprof *pprof, uint32_t labels);
 static void put_text_label(struct pprof *pprof, const char *key, const char *text);
 static void put_label(struct pprof *pprof, const char *key, uint64_t number, const char *unit);
 static void write_locations(struct pprof *pprof);
@@ -344,11 +347,27 @@ static void write_sample(struct pprof *pprof, const struct row *row)
 	proto_end(&pprof->proto, PROFILE_SAMPLE);
 }
 
+/* Rows are sorted by labels: they are made once for all that have the same. */
 static void put_labels(struct pprof *pprof, const struct row *row)
 {
-	const struct label_key *key = intern_get(&pprof->labels, row->labels, NULL);
 	const struct peak *peak = peak_of(pprof, row->node);
 
+	if (row->labels != pprof->label_bytes_of)
+		make_labels(pprof, row->labels);
+	wire_put(&pprof->proto.message, pprof->label_bytes.bytes, pprof->label_bytes.size);
+	if (peak && peak->row == row)
+		put_label(pprof, "error", estimate_up(estimate_root(peak->squares)),
+			  profile_string(pprof->profile, pprof->main->unit));
+}
+
+static void make_labels(struct pprof *pprof, uint32_t labels)
+{
+	const struct label_key *key = intern_get(&pprof->labels, labels, NULL);
+	struct wire_buffer *message = &pprof->proto.message;
+	size_t start = message->size;
+
+	wire_clear(&pprof->label_bytes);
+	pprof->label_bytes_of = labels;
 	if (!key)
 		return;
 	put_label(pprof, "thread_id", key->tid, "id");
@@ -357,9 +376,9 @@ static void put_labels(struct pprof *pprof, const struct row *row)
 	put_label(pprof, "pid", key->pid, "id");
 	if (key->duration != 0)
 		put_label(pprof, "duration", (uint64_t)1 << (key->duration - 1), "nanoseconds");
-	if (peak && peak->row == row)
-		put_label(pprof, "error", estimate_up(estimate_root(peak->squares)),
-			  profile_string(pprof->profile, pprof->main->unit));
+	wire_put(&pprof->label_bytes, message->bytes + start, message->size - start);
+	pprof->proto.failed |= pprof->label_bytes.failed;
+	message->size = start;
 }
 
 static void put_text_label(struct pprof *pprof, const char *key, const char *text)
@@ -557,6 +576,7 @@ static void release(struct pprof *pprof)
 {
 	proto_release(&pprof->proto);
 	intern_release(&pprof->labels);
+	wire_release(&pprof->label_bytes);
 	proto_ids_release(&pprof->functions);
 	proto_ids_release(&pprof->locations);
 	heap_free(pprof->columns);

@@ -10,8 +10,6 @@
 
 #include <string.h>
 
-static bool reserve(struct wire_buffer *buffer, size_t size_bytes);
-
 void wire_release(struct wire_buffer *buffer)
 {
 	heap_free(buffer->bytes);
@@ -26,10 +24,23 @@ void wire_clear(struct wire_buffer *buffer)
 
 void wire_put(struct wire_buffer *buffer, const void *bytes, size_t size_bytes)
 {
-	if (size_bytes == 0 || !reserve(buffer, size_bytes))
+	if (size_bytes == 0 || !wire_reserve(buffer, size_bytes))
 		return;
 	memcpy(buffer->bytes + buffer->size, bytes, size_bytes);
 	buffer->size += size_bytes;
+}
+
+bool wire_grow(struct wire_buffer *buffer, size_t size_bytes)
+{
+	void *bytes = buffer->bytes;
+
+	if (size_bytes > SIZE_MAX / 2 - buffer->size ||
+	    !heap_grow(&bytes, &buffer->capacity, buffer->size + size_bytes, 1)) {
+		buffer->failed = true;
+		return false;
+	}
+	buffer->bytes = bytes;
+	return true;
 }
 
 void wire_put_u8(struct wire_buffer *buffer, uint8_t value)
@@ -43,12 +54,6 @@ void wire_put_u32(struct wire_buffer *buffer, uint32_t value)
 
 	wire_write_u32(bytes, value);
 	wire_put(buffer, bytes, sizeof(bytes));
-}
-
-void wire_put_varint(struct wire_buffer *buffer, uint64_t value)
-{
-	if (reserve(buffer, WIRE_VARINT_BYTES))
-		buffer->size += wire_varint_write(buffer->bytes + buffer->size, value);
 }
 
 void wire_put_field(struct wire_buffer *buffer, uint32_t field, uint64_t value)
@@ -100,21 +105,4 @@ bool wire_next_field(struct wire_cursor *cursor, struct wire_field *field)
 		wire_fail(cursor);
 	}
 	return !cursor->failed;
-}
-
-static bool reserve(struct wire_buffer *buffer, size_t size_bytes)
-{
-	void *bytes = buffer->bytes;
-
-	if (buffer->failed)
-		return false;
-	if (size_bytes <= buffer->capacity - buffer->size)
-		return true;
-	if (size_bytes > SIZE_MAX / 2 - buffer->size ||
-	    !heap_grow(&bytes, &buffer->capacity, buffer->size + size_bytes, 1)) {
-		buffer->failed = true;
-		return false;
-	}
-	buffer->bytes = bytes;
-	return true;
 }

@@ -43,7 +43,8 @@ void wire_clear(struct wire_buffer *buffer);
 void wire_put(struct wire_buffer *buffer, const void *bytes, size_t size_bytes);
 void wire_put_u8(struct wire_buffer *buffer, uint8_t value);
 void wire_put_u32(struct wire_buffer *buffer, uint32_t value);
-void wire_put_varint(struct wire_buffer *buffer, uint64_t value);
+/* More capacity, for wire_reserve. drainer, tool */
+bool wire_grow(struct wire_buffer *buffer, size_t size_bytes);
 /* Fields of a protobuf message; a zero or an empty text is left out, as proto3 does. drainer, tool */
 void wire_put_field(struct wire_buffer *buffer, uint32_t field, uint64_t value);
 void wire_put_bytes_field(struct wire_buffer *buffer, uint32_t field, const void *bytes,
@@ -80,6 +81,19 @@ static inline size_t wire_varint_write(uint8_t *to, uint64_t value)
 	}
 	to[n++] = (uint8_t)value;
 	return n;
+}
+
+/* Room for so many bytes more; false: no memory, now or before. drainer, tool */
+static inline bool wire_reserve(struct wire_buffer *buffer, size_t size_bytes)
+{
+	return !buffer->failed &&
+	       (size_bytes <= buffer->capacity - buffer->size || wire_grow(buffer, size_bytes));
+}
+
+static inline void wire_put_varint(struct wire_buffer *buffer, uint64_t value)
+{
+	if (wire_reserve(buffer, WIRE_VARINT_BYTES))
+		buffer->size += wire_varint_write(buffer->bytes + buffer->size, value);
 }
 
 static inline struct wire_cursor wire_cursor(const void *bytes, size_t size_bytes)
