@@ -18,6 +18,7 @@
 #define NOTE_KEY_BYTES 128
 
 static errmsg sort_and_scale(struct profile *profile);
+static errmsg sort_samples(struct profile *profile);
 static errmsg added(struct profile *profile, errmsg error, bool is_cut);
 static errmsg sum_losses(struct profile *profile);
 static void sum_loss(struct profile *profile, struct intern *reasons,
@@ -188,15 +189,16 @@ static void sum_loss(struct profile *profile, struct intern *reasons,
 static errmsg sort_and_scale(struct profile *profile)
 {
 	size_t bytes = profile->sample_count * sizeof(*profile->samples);
-	struct profile_sample *taken = heap_alloc(bytes + 1);
-	errmsg error = taken ? NULL : no_memory;
+	struct profile_sample *taken = NULL;
+	errmsg error = NULL;
 
-	if (taken && bytes)
+	if (profile->point_count) {
+		taken = heap_alloc(bytes + 1);
+		if (!taken)
+			return no_memory;
 		memcpy(taken, profile->samples, bytes);
-	if (!error)
-		error = sort_watched(profile->samples, profile->sample_count,
-				     sizeof(*profile->samples), profile_compare_samples,
-				     &profile->watch);
+	}
+	error = sort_samples(profile);
 	if (!error && !sort_items(profile->errors, profile->error_count, sizeof(*profile->errors),
 				  profile_compare_errors))
 		error = no_memory;
@@ -205,6 +207,34 @@ static errmsg sort_and_scale(struct profile *profile)
 	if (!error && profile->point_count)
 		error = profile_finish_points(profile, taken);
 	heap_free(taken);
+	return error;
+}
+
+/* As profile_compare_samples has it. */
+static errmsg sort_samples(struct profile *profile)
+{
+	const struct {
+		size_t offset, limit;
+	} numbers[] = {
+		{ offsetof(struct profile_sample, duration), RECORDING_DURATION_MAX + 1 },
+		{ offsetof(struct profile_sample, node), profile->node_count + 1 },
+		{ offsetof(struct profile_sample, thread), profile->thread_count },
+		{ offsetof(struct profile_sample, metric), profile->metric_count },
+	};
+	struct sort sort = {
+		.items = (char *)profile->samples,
+		.spare = heap_alloc((profile->sample_count + 1) * sizeof(*profile->samples)),
+		.count = profile->sample_count,
+		.item_bytes = sizeof(*profile->samples),
+		.watch = profile->watch,
+	};
+	errmsg error = sort.spare ? NULL : no_memory;
+
+	for (size_t i = 0; i < PROF_COUNT(numbers) && !error; i++)
+		error = sort_by(&sort, numbers[i].offset, numbers[i].limit);
+	heap_free(sort.spare);
+	profile->samples = (struct profile_sample *)(void *)sort.items;
+	profile->maker->sample_capacity = profile->sample_count;
 	return error;
 }
 

@@ -1,5 +1,6 @@
 /*
- * sort.c - bottom-up merge sort: runs of 1, 2, 4, ... items, merged from one array into the other.
+ * sort.c - bottom-up merge sort: runs of 1, 2, 4, ... items, merged from one array into the other; and counting sort:
+ * how many items have a lower number is where the first one of a number belongs.
  */
 #include "sort.h"
 
@@ -18,6 +19,9 @@ struct merge {
 	bool is_stopped;
 };
 
+static bool is_going_on(const struct sort *sort, size_t item);
+static uint32_t number_at(const struct sort *sort, size_t item, size_t offset);
+static errmsg place_all(struct sort *sort, size_t offset, size_t *places, size_t limit);
 static bool is_sorted(const char *items, size_t all_bytes, size_t item_bytes,
 		      sort_compare *compare);
 static void merge_pass(const char *from, char *to, size_t run_bytes, size_t all_bytes,
@@ -61,6 +65,55 @@ errmsg sort_watched(void *items, size_t count, size_t item_bytes, sort_compare *
 		memcpy(items, spare, all_bytes);
 	heap_free(spare);
 	return merge.is_stopped ? WATCH_STOPPED : NULL;
+}
+
+errmsg sort_by(struct sort *sort, size_t offset, size_t limit)
+{
+	size_t *places = heap_zalloc((limit + 1) * sizeof(*places));
+	errmsg error = NULL;
+	size_t i = 0;
+
+	if (!places)
+		return "no memory";
+	while (i < sort->count && is_going_on(sort, i))
+		places[number_at(sort, i++, offset) + 1]++;
+	if (i < sort->count)
+		error = WATCH_STOPPED;
+	else if (i > 0 && places[number_at(sort, 0, offset) + 1] < sort->count)
+		error = place_all(sort, offset, places, limit);
+	heap_free(places);
+	return error;
+}
+
+static bool is_going_on(const struct sort *sort, size_t item)
+{
+	return item % STEP_ITEMS != 0 || watch_step(&sort->watch, NULL, 0, 0);
+}
+
+static uint32_t number_at(const struct sort *sort, size_t item, size_t offset)
+{
+	uint32_t number;
+
+	memcpy(&number, sort->items + item * sort->item_bytes + offset, sizeof(number));
+	return number;
+}
+
+/* places[number + 1]: how many there are of it. */
+static errmsg place_all(struct sort *sort, size_t offset, size_t *places, size_t limit)
+{
+	char *items = sort->items;
+
+	for (size_t number = 1; number < limit; number++)
+		places[number] += places[number - 1];
+	for (size_t i = 0; i < sort->count; i++) {
+		if (!is_going_on(sort, i))
+			return WATCH_STOPPED;
+		memcpy(sort->spare + places[number_at(sort, i, offset)]++ * sort->item_bytes,
+		       items + i * sort->item_bytes, sort->item_bytes);
+	}
+	sort->items = sort->spare;
+	sort->spare = items;
+	return NULL;
 }
 
 /* Samples mostly come in order. */

@@ -13,6 +13,15 @@ static int compare(const void *a, const void *b)
 	return left->key < right->key ? -1 : left->key > right->key;
 }
 
+static int compare_both(const void *a, const void *b)
+{
+	const struct item *left = a, *right = b;
+
+	if (left->key != right->key)
+		return compare(a, b);
+	return left->place < right->place ? -1 : left->place > right->place;
+}
+
 Test(sort, every_length_is_ordered_and_stable)
 {
 	uint64_t seed = 11;
@@ -106,4 +115,63 @@ Test(sort, one_that_is_stopped_keeps_its_items)
 			is_there[items[i].place] = true;
 		}
 	}
+}
+
+Test(sort, by_numbers_the_last_one_counts_most)
+{
+	struct item items[1000], spare[1000], expected[1000];
+	struct sort sort = { .items = (char *)items,
+			     .spare = (char *)spare,
+			     .count = PROF_COUNT(items),
+			     .item_bytes = sizeof(items[0]) };
+	uint64_t seed = 12;
+
+	for (size_t i = 0; i < PROF_COUNT(items); i++)
+		items[i] = (struct item){ (uint32_t)(next_random(&seed) % 20),
+					  (uint32_t)(next_random(&seed) % 1000) };
+	memcpy(expected, items, sizeof(items));
+	cr_assert(sort_items(expected, PROF_COUNT(expected), sizeof(expected[0]), compare_both));
+	cr_assert_null(sort_by(&sort, offsetof(struct item, place), 1000));
+	cr_assert_eq((void *)sort.items, (void *)spare);
+	cr_assert_null(sort_by(&sort, offsetof(struct item, key), 20));
+	cr_assert_arr_eq(sort.items, expected, sizeof(expected));
+}
+
+Test(sort, by_a_number_that_all_have_moves_nothing)
+{
+	struct item items[] = { { 7, 2 }, { 7, 1 } }, spare[2];
+	struct sort sort = { .items = (char *)items,
+			     .spare = (char *)spare,
+			     .count = 2,
+			     .item_bytes = sizeof(items[0]) };
+
+	cr_assert_null(sort_by(&sort, offsetof(struct item, key), 8));
+	cr_assert_eq((void *)sort.items, (void *)items);
+	cr_assert_eq(items[0].place, 2);
+	sort.count = 0;
+	cr_assert_null(sort_by(&sort, offsetof(struct item, key), 0));
+}
+
+Test(sort, by_numbers_in_steps_that_may_stop_it)
+{
+	static struct item items[40000], spare[40000];
+	struct sort sort = { .items = (char *)items,
+			     .spare = (char *)spare,
+			     .count = PROF_COUNT(items),
+			     .item_bytes = sizeof(items[0]),
+			     .watch = { step, &steps } };
+
+	for (size_t i = 0; i < PROF_COUNT(items); i++)
+		items[i] = (struct item){ i % 3, (uint32_t)i };
+	/* Of 16384 items each: three steps to count them, three to place them. */
+	for (unsigned most = 1; most <= 6; most++) {
+		steps = (struct steps){ .most = most };
+		cr_assert_str_eq(sort_by(&sort, offsetof(struct item, key), 3), WATCH_STOPPED);
+		cr_assert_eq((void *)sort.items, (void *)items);
+		cr_assert_eq(items[1].place, 1);
+	}
+	steps = (struct steps){ .most = 7 };
+	cr_assert_null(sort_by(&sort, offsetof(struct item, key), 3));
+	cr_assert_eq(steps.count, 6);
+	cr_assert_eq(((struct item *)(void *)sort.items)[1].place, 3);
 }
