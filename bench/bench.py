@@ -8,6 +8,7 @@ import accuracy
 import calls_cost
 import calls_truth
 import cost
+import exports
 import outside
 import recording
 import start
@@ -28,6 +29,7 @@ ROWS = {
     "true": start.true,
     "pass": start.python_pass,
     "memory": start.memory,
+    "exports": exports.exports,
 }
 
 
