@@ -19,6 +19,7 @@
 #define MAPPINGS_MOST 8
 #define DISK_PARTS 4 /* recordings that MONPROF_DISK has room for, at least */
 #define BUILD_ID_BYTES_MOST 64
+#define BEHIND_BYTES 32 /* of a recording's name: its number, its session, the suffix */
 
 static struct {
 	char cwd[OUTPUT_PATH_BYTES];
@@ -37,6 +38,7 @@ static bool rotates(void);
 static void head_make(const struct place_names *names, struct recording_head *head);
 static void find_paths(void);
 static errmsg find_names(struct place_names *names, unsigned sequence);
+static void name_recordings(struct place_names *made);
 static const char *basename_of(const char *path);
 static int find_mappings(struct dl_phdr_info *info, size_t size_bytes, void *unused);
 static void read_build_id(const char *notes, size_t size_bytes);
@@ -67,6 +69,7 @@ static void head_make(const struct place_names *names, struct recording_head *he
 	place.begun_ns = os_monotonic_ns();
 	*head = (struct recording_head){
 		.path = names->recording,
+		.other_path = names->other_recording,
 		.session = names->session,
 		.start_realtime_ns = names->start_realtime_ns,
 		.start_monotonic_ns = place.begun_ns,
@@ -185,7 +188,7 @@ static errmsg find_names(struct place_names *made, unsigned sequence)
 		.program = basename_of(place.program),
 	};
 	bool is_counted = rotates() && !output_counts(names.pattern);
-	errmsg error = output_expand(&names, made->base, sizeof(made->base));
+	errmsg error = output_expand(&names, made->base, sizeof(made->base) - BEHIND_BYTES);
 
 	if (error)
 		return error;
@@ -195,11 +198,18 @@ static errmsg find_names(struct place_names *made, unsigned sequence)
 	if (is_counted)
 		log_format(made->base + strlen(made->base), sizeof(made->base) - strlen(made->base),
 			   ".%u", sequence);
-	log_format(made->recording, sizeof(made->recording), "%s%s", made->base, RECORDING_SUFFIX);
-	if (access(made->recording, F_OK) == 0)
-		log_format(made->recording, sizeof(made->recording), "%s.%08x%s", made->base,
-			   (unsigned)made->session, RECORDING_SUFFIX);
+	name_recordings(made);
 	return NULL;
+}
+
+/* Another process may take a name between now and the first sample. */
+static void name_recordings(struct place_names *made)
+{
+	log_format(made->recording, sizeof(made->recording), "%s%s", made->base, RECORDING_SUFFIX);
+	log_format(made->other_recording, sizeof(made->other_recording), "%s.%08x%s", made->base,
+		   (unsigned)made->session, RECORDING_SUFFIX);
+	if (access(made->recording, F_OK) == 0)
+		memcpy(made->recording, made->other_recording, sizeof(made->recording));
 }
 
 static const char *basename_of(const char *path)

@@ -18,6 +18,7 @@
 struct place_names {
 	char base[OUTPUT_PATH_BYTES]; /* of the files that are made of it */
 	char recording[OUTPUT_PATH_BYTES];
+	char other_recording[OUTPUT_PATH_BYTES]; /* if somebody takes that name before it is created */
 	uint64_t session; /* the recording's id */
 	uint64_t start_realtime_ns;
 	unsigned sequence;
@@ -30,7 +31,7 @@ void place_files_add(const struct place_names *names, const char *path);
 /* Export what is complete as MONPROF_EXPORT says; a recording is removed if every file was written and it is not to be
    kept, and stays otherwise, with one line for each problem. What `breathe` (NULL: none) stops comes next time. drainer */
 void place_files_export(drain_breathe *breathe);
-/* Export a recording that goes on, for whoever asked for it (dump_take), and answer. drainer */
+/* Export the recording that goes on and was asked for (dump_take), and answer. drainer */
 void place_files_dump(const struct place_names *names, drain_breathe *breathe);
 
 #endif

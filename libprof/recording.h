@@ -70,6 +70,7 @@ struct recording_sample {
 /* What recording_create needs to know. */
 struct recording_head {
 	const char *path; /* absolute; created with O_EXCL at the first flush that has a sample */
+	const char *other_path; /* instead, if that is taken by then; NULL: that is an error */
 	uint64_t session; /* id, random */
 	uint64_t start_realtime_ns, start_monotonic_ns;
 	pid_t pid, parent_pid;

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 static errmsg open_new(struct recording_store *store);
+static int create(const char *path);
 static errmsg open_again(struct recording_store *store);
 static bool is_ours(const struct recording_store *store, int fd);
 static bool has_our_head(const struct recording_store *store, int fd);
@@ -28,6 +29,7 @@ void recording_store_release(struct recording_store *store)
 	close_file(store);
 	wire_release(&store->head);
 	heap_free(store->path);
+	heap_free(store->other_path);
 }
 
 errmsg recording_store_append(struct recording_store *store, const struct wire_buffer *bytes)
@@ -54,9 +56,14 @@ errmsg recording_store_append(struct recording_store *store, const struct wire_b
 static errmsg open_new(struct recording_store *store)
 {
 	struct stat status;
-	int error;
-	int fd = file_open(store->path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW);
+	int error, fd = create(store->path);
 
+	if (fd == -EEXIST && store->other_path) {
+		heap_free(store->path);
+		store->path = store->other_path;
+		store->other_path = NULL;
+		fd = create(store->path);
+	}
 	if (fd < 0)
 		return file_error(-fd);
 	store->fd = fd;
@@ -72,6 +79,11 @@ static errmsg open_new(struct recording_store *store)
 	store->good_bytes = store->head.size;
 	store->created = true;
 	return NULL;
+}
+
+static int create(const char *path)
+{
+	return file_open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW);
 }
 
 static errmsg open_again(struct recording_store *store)

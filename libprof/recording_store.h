@@ -15,6 +15,7 @@
 
 struct recording_store {
 	char *path;
+	char *other_path; /* where that is taken; NULL: none */
 	bool reopen; /* open, append, close, each time */
 	struct wire_buffer head; /* how the file begins; names its session */
 	int fd; /* -1: none */

@@ -101,6 +101,8 @@ static bool begin_store(struct recording_store *store, const struct recording_he
 {
 	*store = (struct recording_store){ .fd = -1, .reopen = head->reopen };
 	store->path = heap_strdup(head->path);
+	if (head->other_path)
+		store->other_path = heap_strdup(head->other_path);
 	if (store->path && recording_block_head(&store->head, head))
 		return true;
 	recording_store_release(store);
