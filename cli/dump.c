@@ -5,6 +5,9 @@
  *
  * The program's own thread of ours writes the files, where MONPROF_OUTPUT says, and answers into the file
  * that asks (dump.h).  A program that goes on in another recording meanwhile is asked again there.
+ *
+ * The directory may be that program's user's, who may put another into its place: it is opened once, and what is in
+ * it is the recording itself, the same as that descriptor.
  */
 #include "args.h"
 #include "cli.h"
@@ -20,6 +23,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +33,7 @@
 
 #define LOOK_NS 20000000 /* between two looks at the answer */
 #define TAKEN_NS UINT64_C(3000000000) /* after which a request that nobody takes is made anew */
+#define LINK_BYTES 128 /* /proc/PID/task/TID/fd/N */
 #define FIND_TRIES 5 /* its thread is away for a moment while it forks */
 #define ANSWER_BYTES 65536
 
@@ -38,23 +43,31 @@ struct dump {
 	const char *pid;
 	const char *formats; /* "" : as the program says */
 	uint64_t end_ns; /* CLOCK_MONOTONIC */
-	char recording[PATH_MAX]; /* as we can open it */
+	char link[LINK_BYTES], target[PATH_MAX]; /* the descriptor, and what it is */
+	int directory; /* of the recording; -1: none */
+	char request[NAME_MAX + 1]; /* in it */
 	char text[ANSWER_BYTES];
 };
 
-/* Of the request that is under way, for a signal that ends us. */
-static char request[PATH_MAX + sizeof(DUMP_SUFFIX)];
+/* The request that is under way, for a signal that ends us. */
+static const struct dump *_Atomic asking;
+
+static const char nothing_yet[] = "nothing has been recorded yet";
 
 static int take_formats(const char *text);
 static int take_wait(const char *text, uint64_t *wait_ns);
 static int dump_one(struct dump *dump);
+static const char *await_recording(struct dump *dump);
 static const char *find_recording(struct dump *dump);
 static bool is_ours(const char *task);
-static bool find_descriptor(struct dump *dump, const char *task);
-static bool take_recording(struct dump *dump, const char *link);
+static const char *find_descriptor(struct dump *dump, const char *task);
+static bool take_recording(struct dump *dump);
+static bool take_directory(struct dump *dump, const char *root);
+static void leave_directory(struct dump *dump);
 static enum answer ask(struct dump *dump);
 static bool give_away(const struct dump *dump, int fd);
 static enum answer await(struct dump *dump, int fd);
+static bool goes_on_elsewhere(const struct dump *dump);
 static bool read_answer(struct dump *dump, int fd, enum answer *answer);
 static int print_answer(const struct dump *dump);
 static void withdraw(int signal_number);
@@ -67,7 +80,7 @@ int cli_dump(int argc, char **argv)
 		[FORMAT] = { "format", 'f', true },
 		[WAIT] = { "wait", 'w', true },
 	};
-	static struct dump dump;
+	static struct dump dump = { .directory = -1 };
 	uint64_t wait_ns = UINT64_C(30000000000);
 	int flag, status = CLI_GOOD;
 	struct args args;
@@ -87,7 +100,8 @@ int cli_dump(int argc, char **argv)
 	if (args.operand_count == 0)
 		return cli_usage("dump: of which process? PID is missing");
 	for (size_t i = 0; i < args.operand_count; i++)
-		if (args.operands[i][strspn(args.operands[i], "0123456789")] != '\0')
+		if (!args.operands[i][0] ||
+		    args.operands[i][strspn(args.operands[i], "0123456789")] != '\0')
 			return cli_usage("dump: '%s' is not a process id", args.operands[i]);
 	signal(SIGINT, withdraw);
 	signal(SIGTERM, withdraw);
@@ -105,7 +119,7 @@ static int take_formats(const char *text)
 	struct option_value value;
 	char error[256];
 
-	if (strlen(text) < DUMP_REQUEST_BYTES &&
+	if (strlen(text) < DUMP_REQUEST_BYTES - 1 &&
 	    !option_parse(option_row(OPTION_EXPORT), text, &value, error, sizeof(error)) &&
 	    value.number)
 		return CLI_GOOD;
@@ -130,15 +144,12 @@ static int dump_one(struct dump *dump)
 
 	while (answer == ANSWER_AGAIN ||
 	       (answer == ANSWER_NONE && os_monotonic_ns() < dump->end_ns)) {
-		const char *wrong = find_recording(dump);
+		const char *wrong = await_recording(dump);
 
-		for (unsigned i = 1; wrong && i < FIND_TRIES; i++) {
-			nap();
-			wrong = find_recording(dump);
-		}
 		if (wrong)
 			return cli_fail(dump->pid, wrong);
 		answer = ask(dump);
+		leave_directory(dump);
 	}
 	if (answer == ANSWER_REFUSED)
 		return CLI_FAILED;
@@ -150,9 +161,27 @@ static int dump_one(struct dump *dump)
 /* ---- where it records ---- */
 
 /* NULL, or why there is none. */
+static const char *await_recording(struct dump *dump)
+{
+	uint64_t most_ns = os_monotonic_ns() + TAKEN_NS;
+	const char *wrong = find_recording(dump);
+
+	if (most_ns > dump->end_ns)
+		most_ns = dump->end_ns;
+	for (unsigned i = 1; wrong; i++) {
+		/* One that has just been begun is there with its first flush. */
+		if (wrong == nothing_yet ? os_monotonic_ns() > most_ns : i >= FIND_TRIES)
+			break;
+		nap();
+		wrong = find_recording(dump);
+	}
+	return wrong;
+}
+
+/* NULL, or why there is none. */
 static const char *find_recording(struct dump *dump)
 {
-	char path[64], task[PATH_MAX];
+	char path[64], task[LINK_BYTES];
 	const char *wrong = "it is not profiled";
 	struct dirent *entry;
 	DIR *tasks;
@@ -162,10 +191,9 @@ static const char *find_recording(struct dump *dump)
 	if (!tasks)
 		return errno == ENOENT ? "there is no such process" : strerror(errno);
 	while (wrong && (entry = readdir(tasks))) {
-		snprintf(task, sizeof(task), "%s/%s", path, entry->d_name);
-		if (!isdigit((unsigned char)entry->d_name[0]) || !is_ours(task))
-			continue;
-		wrong = find_descriptor(dump, task) ? NULL : "nothing has been recorded yet";
+		snprintf(task, sizeof(task), "%s/%.20s", path, entry->d_name);
+		if (isdigit((unsigned char)entry->d_name[0]) && is_ours(task))
+			wrong = find_descriptor(dump, task);
 	}
 	closedir(tasks);
 	return wrong;
@@ -174,7 +202,7 @@ static const char *find_recording(struct dump *dump)
 static bool is_ours(const char *task)
 {
 	static const char ours[] = "monprof\n";
-	char path[PATH_MAX + 8], name[32];
+	char path[LINK_BYTES + 8], name[32];
 	bool same;
 	FILE *file;
 
@@ -186,48 +214,66 @@ static bool is_ours(const char *task)
 	return same;
 }
 
-static bool find_descriptor(struct dump *dump, const char *task)
+/* NULL, or why there is none. */
+static const char *find_descriptor(struct dump *dump, const char *task)
 {
-	char path[PATH_MAX + 4], link[2 * PATH_MAX];
+	char path[LINK_BYTES];
 	bool is_found = false;
 	struct dirent *entry;
 	DIR *descriptors;
 
-	snprintf(path, sizeof(path), "%s/fd", task);
+	snprintf(path, sizeof(path), "%.100s/fd", task);
 	descriptors = opendir(path);
-	while (descriptors && !is_found && (entry = readdir(descriptors))) {
-		snprintf(link, sizeof(link), "%s/%s", path, entry->d_name);
-		is_found = isdigit((unsigned char)entry->d_name[0]) && take_recording(dump, link);
+	/* A thread that has just ended is looked for again. */
+	if (!descriptors)
+		return strerror(errno);
+	while (!is_found && (entry = readdir(descriptors))) {
+		snprintf(dump->link, sizeof(dump->link), "%.100s/%.20s", path, entry->d_name);
+		is_found = isdigit((unsigned char)entry->d_name[0]) && take_recording(dump);
 	}
-	if (descriptors)
-		closedir(descriptors);
-	return is_found;
+	closedir(descriptors);
+	return is_found ? NULL : nothing_yet;
 }
 
-/* Where the program has a tree of its own, its path is good below that. */
-static bool take_recording(struct dump *dump, const char *link)
+static bool take_recording(struct dump *dump)
 {
-	static const char *const roots[] = { "", "/root" };
-	char target[PATH_MAX];
-	ssize_t length = readlink(link, target, sizeof(target) - 1);
+	ssize_t length = readlink(dump->link, dump->target, sizeof(dump->target) - 1);
 	size_t suffix_bytes = sizeof(RECORDING_SUFFIX) - 1;
+	char root[64];
+
+	if (length < (ssize_t)suffix_bytes)
+		return false;
+	dump->target[length] = '\0';
+	if (strcmp(dump->target + length - suffix_bytes, RECORDING_SUFFIX) != 0)
+		return false;
+	/* Where the program has a tree of its own, its path is good below that. */
+	snprintf(root, sizeof(root), "/proc/%.20s/root", dump->pid);
+	return take_directory(dump, "") || take_directory(dump, root);
+}
+
+static bool take_directory(struct dump *dump, const char *root)
+{
+	const char *name = strrchr(dump->target, '/') + 1;
 	struct stat open_one, named;
+	char path[PATH_MAX + 64];
 
-	if (length < (ssize_t)suffix_bytes || stat(link, &open_one) != 0)
-		return false;
-	target[length] = '\0';
-	if (strcmp(target + length - suffix_bytes, RECORDING_SUFFIX) != 0)
-		return false;
-	for (size_t i = 0; i < PROF_COUNT(roots); i++) {
-		int n = i ? snprintf(dump->recording, sizeof(dump->recording), "/proc/%s%s%s",
-				     dump->pid, roots[i], target) :
-			    snprintf(dump->recording, sizeof(dump->recording), "%s", target);
-
-		if (n < (int)sizeof(dump->recording) && stat(dump->recording, &named) == 0 &&
-		    named.st_dev == open_one.st_dev && named.st_ino == open_one.st_ino)
-			return true;
-	}
+	snprintf(path, sizeof(path), "%s%.*s", root, (int)(name - dump->target), dump->target);
+	dump->directory = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (dump->directory >= 0 && stat(dump->link, &open_one) == 0 &&
+	    fstatat(dump->directory, name, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    named.st_dev == open_one.st_dev && named.st_ino == open_one.st_ino &&
+	    snprintf(dump->request, sizeof(dump->request), "%s%s", name, DUMP_SUFFIX) <
+		    (int)sizeof(dump->request))
+		return true;
+	leave_directory(dump);
 	return false;
+}
+
+static void leave_directory(struct dump *dump)
+{
+	if (dump->directory >= 0)
+		close(dump->directory);
+	dump->directory = -1;
 }
 
 /* ---- asking ---- */
@@ -235,24 +281,27 @@ static bool take_recording(struct dump *dump, const char *link)
 static enum answer ask(struct dump *dump)
 {
 	enum answer answer = ANSWER_REFUSED;
+	char line[DUMP_REQUEST_BYTES];
 	int fd, error;
 
-	snprintf(request, sizeof(request), "%s%s", dump->recording, DUMP_SUFFIX);
-	fd = open(request, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	fd = openat(dump->directory, dump->request,
+		    O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0) {
 		error = errno;
-		cli_fail(request,
+		cli_fail(dump->request,
 			 error == EEXIST ? "somebody else asks just now" : strerror(error));
-		request[0] = '\0';
 		return ANSWER_REFUSED;
 	}
-	error = file_write_at(fd, dump->formats, strlen(dump->formats), 0);
-	if (error || !give_away(dump, fd))
-		cli_fail(request, error ? strerror(error) : "cannot be given to that process");
+	atomic_store(&asking, dump);
+	snprintf(line, sizeof(line), "%s\n", dump->formats);
+	/* Its end comes last: what is not that process's to read is no request yet. */
+	error = give_away(dump, fd) ? file_write_at(fd, line, strlen(line), 0) : EPERM;
+	if (error)
+		cli_fail(dump->request, strerror(error));
 	else
 		answer = await(dump, fd);
-	unlink(request);
-	request[0] = '\0';
+	unlinkat(dump->directory, dump->request, 0);
+	atomic_store(&asking, NULL);
 	close(fd);
 	return answer;
 }
@@ -280,14 +329,25 @@ static enum answer await(struct dump *dump, int fd)
 	enum answer answer;
 
 	while (!read_answer(dump, fd, &answer)) {
-		bool is_taken = access(request, F_OK) != 0;
+		/* In this order: it takes the request before it leaves. */
+		bool is_elsewhere = goes_on_elsewhere(dump);
+		bool is_taken = faccessat(dump->directory, dump->request, F_OK, 0) != 0;
 		uint64_t now = os_monotonic_ns();
 
-		if ((!is_taken && now > taken_ns) || (is_taken && now > dump->end_ns))
+		if (is_taken ? now > dump->end_ns : is_elsewhere || now > taken_ns)
 			return ANSWER_NONE;
 		nap();
 	}
 	return answer;
+}
+
+static bool goes_on_elsewhere(const struct dump *dump)
+{
+	char target[PATH_MAX];
+	ssize_t length = readlink(dump->link, target, sizeof(target));
+
+	return length != (ssize_t)strlen(dump->target) ||
+	       memcmp(target, dump->target, (size_t)length) != 0;
 }
 
 /* False: it is not complete yet. */
@@ -312,34 +372,36 @@ static bool read_answer(struct dump *dump, int fd, enum answer *answer)
 	return false;
 }
 
-/* The files to stdout, what went wrong to stderr. */
+/* The files to stdout, what went wrong to stderr. The text is another process's: it may be anything. */
 static int print_answer(const struct dump *dump)
 {
 	const char *at = dump->text;
-	int status = CLI_FAILED;
-	bool is_any = false;
+	unsigned written = 0, failed = 0;
 
-	while (strcmp(at, DUMP_DONE) != 0) {
+	while (*at) {
 		int length = (int)strcspn(at, "\n");
+		int wrote = (int)strlen(DUMP_WROTE), says = (int)strlen(DUMP_FAILED);
 
-		if (strncmp(at, DUMP_WROTE, strlen(DUMP_WROTE)) == 0) {
-			printf("%.*s\n", length - (int)strlen(DUMP_WROTE), at + strlen(DUMP_WROTE));
-			status = is_any ? status : CLI_GOOD;
-		} else {
-			fprintf(stderr, "monprof: %.*s\n", length - (int)strlen(DUMP_FAILED),
-				at + strlen(DUMP_FAILED));
-			status = CLI_FAILED;
+		if (strncmp(at, DUMP_WROTE, (size_t)wrote) == 0) {
+			printf("%.*s\n", length - wrote, at + wrote);
+			written++;
+		} else if (strncmp(at, DUMP_FAILED, (size_t)says) == 0) {
+			fprintf(stderr, "monprof: %.*s\n", length - says, at + says);
+			failed++;
 		}
-		is_any = true;
 		at += length + (at[length] == '\n');
 	}
-	return is_any ? status : cli_fail(dump->pid, "there is no sample yet");
+	if (!written && !failed)
+		return cli_fail(dump->pid, "there is no sample yet");
+	return failed ? CLI_FAILED : CLI_GOOD;
 }
 
 static void withdraw(int signal_number)
 {
-	if (request[0] != '\0')
-		unlink(request);
+	const struct dump *dump = atomic_load(&asking);
+
+	if (dump)
+		unlinkat(dump->directory, dump->request, 0);
 	signal(signal_number, SIG_DFL);
 	raise(signal_number);
 }

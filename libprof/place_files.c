@@ -145,7 +145,7 @@ void place_files_dump(const struct place_names *names, drain_breathe *breathe)
 	static char base[OUTPUT_PATH_BYTES + sizeof(".dump4294967295")];
 	struct attempt attempt = {
 		.breathe = breathe,
-		.recording = names->recording,
+		.recording = dump_recording(),
 		.session = names->session,
 		.mask = dump_formats(),
 		.report = report_dump,
@@ -155,8 +155,9 @@ void place_files_dump(const struct place_names *names, drain_breathe *breathe)
 	log_format(base, sizeof(base), "%s.dump%u", names->base, ++files.dumps);
 	error = make(&attempt, base);
 	if (error && !attempt.is_stopped)
-		dump_say("%s%s: %s\n", DUMP_FAILED, names->recording, error);
+		dump_say("%s%s: %s\n", DUMP_FAILED, attempt.recording, error);
 	dump_end(attempt.is_stopped);
+	files.dumps -= attempt.is_stopped;
 	/* Whoever asked for them decides for how long they stay. */
 	settle(&attempt, 0);
 	heap_trim();
