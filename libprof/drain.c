@@ -32,11 +32,12 @@ static struct {
 	uint64_t interval_ns, next_flush_ns, next_turn_ns, next_look_ns;
 	uint64_t written_samples; /* by the last flush */
 	uint64_t earlier_ns; /* CPU time of the threads that were parked */
-	struct threads_sums before; /* of the recordings that are complete */
-	uint64_t before_ns; /* CPU time of our own */
+	struct threads_sums before,
+		told; /* in the recordings that are complete; up to the last flush */
+	uint64_t before_ns, told_ns; /* CPU time of our own */
 	uint64_t export_ns,
 		export_begun_ns; /* CPU time of exports, and when this part of one began */
-	bool was_flushed; /* since it was last asked whether the recording is full */
+	bool was_flushed; /* and no pass has come after it: nothing waits */
 	bool is_finishing; /* nobody takes samples any more */
 	bool disk_failed, has_refused; /* said so once */
 } drain;
@@ -61,6 +62,7 @@ static void answer(void);
 static void write_out(uint64_t now);
 static void note(const char *key, const char *value);
 static void note_costs(void);
+static void note_number(const char *key, uint64_t number);
 static void park(void);
 static void finish(void);
 static void add_remainders(void);
@@ -72,8 +74,8 @@ errmsg drain_begin(const struct drain_settings *settings)
 	drain.interval_ns = INTERVAL_FIRST_NS;
 	drain.earlier_ns = 0;
 	drain.written_samples = 0;
-	drain.before = (struct threads_sums){ 0 };
-	drain.before_ns = drain.export_ns = 0;
+	drain.before = drain.told = (struct threads_sums){ 0 };
+	drain.before_ns = drain.told_ns = drain.export_ns = 0;
 	drain.is_finishing = drain.disk_failed = drain.has_refused = false;
 	atomic_store(&drain_door.asked, 0);
 	atomic_store(&drain_door.state, DRAIN_IDLE);
@@ -167,6 +169,7 @@ static uint32_t turn(void)
 
 	if (asked & DRAIN_FINISH)
 		return asked;
+	drain.was_flushed = false;
 	adapt(pass(false));
 	if (asked & DRAIN_PARK)
 		return asked;
@@ -182,14 +185,15 @@ static uint32_t turn(void)
 static void look_after_recordings(void)
 {
 	uint64_t now = os_monotonic_ns();
+	bool is_full = drain.was_flushed &&
+		       drain.settings.hooks.is_full(now, recording_bytes(drain.recording));
 
-	if (drain.was_flushed &&
-	    drain.settings.hooks.is_full(now, recording_bytes(drain.recording)))
-		rotate(now);
-	drain.was_flushed = false;
-	export(drain.settings.hooks.finish);
-	if (now >= drain.next_look_ns)
+	/* Whoever has asked beside a recording that ends is not to wait for nothing. */
+	if (is_full || now >= drain.next_look_ns)
 		look_for_request(now);
+	if (is_full && drain.was_flushed)
+		rotate(now);
+	export(drain.settings.hooks.finish);
 }
 
 static void rotate(uint64_t now)
@@ -208,8 +212,11 @@ static void rotate(uint64_t now)
 		return;
 	drain.settings.hooks.close(is_used ? path : NULL);
 	drain.settings.hooks.renew(now);
-	threads_sum(&drain.before);
-	drain.before_ns = drain_cpu_ns();
+	/* What came after its last flush, or was never written, is the next one's to tell. */
+	if (is_used) {
+		drain.before = drain.told;
+		drain.before_ns = drain.told_ns;
+	}
 	begin_recording();
 }
 
@@ -224,10 +231,12 @@ static void begin_recording(void)
 
 static void look_for_request(uint64_t now)
 {
-	drain.next_look_ns = now + LOOK_NS;
-	if (!recording_created(drain.recording) ||
-	    !drain.settings.hooks.is_asked(recording_path(drain.recording)))
+	if (!recording_created(drain.recording))
 		return;
+	drain.next_look_ns = now + LOOK_NS;
+	if (!drain.settings.hooks.is_asked(recording_path(drain.recording)))
+		return;
+	pass(false);
 	drain.written_samples = UINT64_MAX; /* the last remarks, too */
 	flush();
 	export(drain.settings.hooks.dump);
@@ -390,8 +399,10 @@ static void write_out(uint64_t now)
 	struct threads_sums sums;
 	errmsg error;
 
-	note_costs();
 	threads_sum(&sums);
+	drain.told = sums;
+	drain.told_ns = drain_cpu_ns();
+	note_costs();
 	for (unsigned i = 0; i < LOSS_COUNT; i++)
 		sums.losses[i] -= drain.before.losses[i];
 	recording_put_losses(drain.recording, sums.losses);
@@ -412,19 +423,17 @@ static void note(const char *key, const char *value)
 
 static void note_costs(void)
 {
-	struct threads_sums sums;
+	note_number("own.handlers_ns", drain.told.own_ns - drain.before.own_ns);
+	note_number("own.handlers", drain.told.entries - drain.before.entries);
+	note_number("own.thread_ns", drain.told_ns - drain.before_ns);
+}
+
+static void note_number(const char *key, uint64_t number)
+{
 	char text[32];
 
-	threads_sum(&sums);
-	log_format(text, sizeof(text), "%llu",
-		   (unsigned long long)(sums.own_ns - drain.before.own_ns));
-	note("own.handlers_ns", text);
-	log_format(text, sizeof(text), "%llu",
-		   (unsigned long long)(sums.entries - drain.before.entries));
-	note("own.handlers", text);
-	log_format(text, sizeof(text), "%llu",
-		   (unsigned long long)(drain_cpu_ns() - drain.before_ns));
-	note("own.thread_ns", text);
+	log_format(text, sizeof(text), "%llu", (unsigned long long)number);
+	note(key, text);
 }
 
 static void park(void)
