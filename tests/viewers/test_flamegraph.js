@@ -10,7 +10,7 @@ const { execFileSync } = require("node:child_process");
 const fs = require("node:fs");
 const os = require("node:os");
 const path = require("node:path");
-const chromium = require("./chromium.js");
+const { test, main } = require("./suite.js");
 
 const { TEST_PYTHON, LIBMONPROF, MONPROF_CLI } = process.env;
 const project = path.resolve(__dirname, "../..");
@@ -19,8 +19,6 @@ const scratch = fs.mkdtempSync(path.join(os.tmpdir(), "monprof-page-"));
 const SIZES = { laptop: { width: 1366, height: 768 }, phone: { width: 390, height: 844, isMobile: true }, wide: { width: 2560, height: 1440 } };
 process.on("exit", () => fs.rmSync(scratch, { recursive: true, force: true }));
 const BIG = 250000;
-const tests = [];
-const test = (name, run) => tests.push({ name, run });
 
 function record() {
 	const { PATH } = process.env;
@@ -367,35 +365,17 @@ test("stays small with 250,000 frames", async ({ open, file, data }) => {
 	await page.close();
 });
 
-async function main() {
-	const file = record(), data = dataOf(file), browser = await chromium.open(chromium.find());
-	const pages = [], open = async at => {
-		const page = await browser.page(/^about:/.test(at) ? at : "file://" + at, SIZES.laptop);
-		pages.push(page);
-		return page;
-	};
-	let passed = 0, failed = 0;
+main(async browser => {
+	const file = record(), data = dataOf(file);
+	const open = at => browser.page(/^about:/.test(at) ? at : "file://" + at, SIZES.laptop);
 	fs.mkdirSync(pictures, { recursive: true });
-	for (const { name, run } of tests) {
-		try {
+	return {
+		async each(run) {
 			const page = await open(file);
 			await run({ page, open, file, data });
 			assert.deepStrictEqual(page.said, [], "the console");
 			assert.ok(page.asked.every(url => /^(file|data):/.test(url)), "it fetched: " + page.asked);
 			await page.close();
-			passed++;
-			console.log("ok   " + name);
-		} catch (error) {
-			failed++;
-			console.log("FAIL " + name + "\n" + error.stack);
-		}
-	}
-	await browser.close();
-	console.log(`${passed} passed, ${failed} failed`);
-	process.exitCode = failed ? 1 : 0;
-}
-
-main().catch(error => {
-	console.log(error.stack + "\n0 passed, 1 failed");
-	process.exit(1);
+		},
+	};
 });

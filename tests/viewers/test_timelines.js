@@ -11,7 +11,7 @@ const { execFileSync, spawnSync } = require("node:child_process");
 const fs = require("node:fs");
 const os = require("node:os");
 const path = require("node:path");
-const chromium = require("./chromium.js");
+const { test, main } = require("./suite.js");
 
 const { TEST_PYTHON, LIBMONPROF, MONPROF_CLI, VIEWERS } = process.env;
 const project = path.resolve(__dirname, "../..");
@@ -20,8 +20,6 @@ const scratch = fs.mkdtempSync(path.join(os.tmpdir(), "monprof-timelines-"));
 const home = path.join(scratch, "home");
 const FORMATS = { collapsed: ".collapsed", speedscope: ".speedscope.json", gecko: ".gecko.json", cpuprofile: ".cpuprofile", json: ".json", flamegraph: ".html" };
 const TALL = { width: 1366, height: 3000 }; // its table has only the rows that are seen
-const tests = [];
-const test = (name, run) => tests.push({ name, run });
 
 const add = (sum, value) => sum + value;
 const read = name => fs.readFileSync(path.join(scratch, name), "utf8");
@@ -157,29 +155,11 @@ for (const measurement of ["cpu", "calls"])
 		}
 	});
 
-async function main() {
+main(async browser => {
 	record();
-	const browser = await chromium.open(chromium.find());
-	const open = (at, size) => browser.page("file://" + at, size);
-	let passed = 0, failed = 0;
 	fs.mkdirSync(pictures, { recursive: true });
-	for (const { name, run } of tests) {
-		try {
-			await run({ open });
-			passed++;
-			console.log("ok   " + name);
-		} catch (error) {
-			failed++;
-			console.log("FAIL " + name + "\n" + error.stack);
-		}
-	}
-	await browser.close();
-	fs.rmSync(scratch, { recursive: true });
-	console.log(`${passed} passed, ${failed} failed`);
-	process.exitCode = failed ? 1 : 0;
-}
-
-main().catch(error => {
-	console.log(error.stack + "\n0 passed, 1 failed");
-	process.exit(1);
+	return {
+		each: run => run({ open: (at, size) => browser.page("file://" + at, size) }),
+		end: () => fs.rmSync(scratch, { recursive: true }),
+	};
 });
