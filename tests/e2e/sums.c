@@ -5,12 +5,13 @@
 
 #include "../unit/json_reader.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#define LARGEST_BYTES (4 << 20) /* of a recording; JSON is some times that */
+#define LARGEST_BYTES \
+	(256          \
+	 << 10) /* of a recording: that is what a program of seconds leaves, and read in a moment */
 #define NS_PER_MS 1e6
 #define CELL_HEAD 2 /* node and thread, before one value for each column */
 
@@ -76,15 +77,13 @@ static bool has_measurement(struct run *run, const char *base, const char *measu
    later. */
 static uint64_t sum_of_pprof(struct run *run, const char *path, bool is_calls)
 {
-	const char *raw = run_pprof(run, "-raw", path), *end = strstr(raw, "\nLocations\n");
+	char *raw = run_pprof(run, "-raw", path), *end = strstr(raw, "\nLocations\n");
 	uint64_t sum = 0;
 
-	for (const char *at = strstr(raw, "Samples:\n"); at && at < end;
-	     at = strchr(at + 1, '\n')) {
-		unsigned long long count, value;
-		int length = 0;
+	for (char *at = strstr(raw, "Samples:\n"); at && at < end; at = strchr(at + 1, '\n')) {
+		uint64_t count = strtoull(at, &at, 10), value = strtoull(at, &at, 10);
 
-		if (sscanf(at, "\n %llu %llu:%n", &count, &value, &length) == 2 && length)
+		if (*at == ':')
 			sum += is_calls ? count : value;
 	}
 	return sum;
