@@ -27,6 +27,7 @@ static struct {
 } disk;
 
 static void drop_oldest(bool is_removed);
+static void forget(struct file *file);
 
 void disk_begin(uint64_t limit_bytes)
 {
@@ -63,6 +64,21 @@ void disk_add(const char *path, unsigned recording)
 		drop_oldest(true);
 }
 
+void disk_remove(const char *path)
+{
+	struct file *earlier = NULL, *file = disk.oldest;
+
+	unlink(path);
+	for (; file && strcmp(file->path, path) != 0; file = file->later)
+		earlier = file;
+	if (!file)
+		return;
+	*(earlier ? &earlier->later : &disk.oldest) = file->later;
+	if (disk.newest == file)
+		disk.newest = earlier;
+	forget(file);
+}
+
 void disk_make_room(uint64_t more_bytes)
 {
 	while (disk.oldest && disk.oldest->recording != disk.newest->recording &&
@@ -81,6 +97,12 @@ static void drop_oldest(bool is_removed)
 	disk.oldest = file->later;
 	if (!disk.oldest)
 		disk.newest = NULL;
+	forget(file);
+}
+
+/* It is in the queue no more. */
+static void forget(struct file *file)
+{
 	disk.used_bytes -= file->bytes;
 	disk.count--;
 	heap_free(file);

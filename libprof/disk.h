@@ -12,6 +12,8 @@
 void disk_begin(uint64_t limit_bytes);
 /* A file is complete. Those of one recording have its number, later ones a higher one. drainer */
 void disk_add(const char *path, unsigned recording);
+/* A file that was ours alone has served its turn: remove it. drainer */
+void disk_remove(const char *path);
 /* Remove the oldest until so much more has room, but none of the last recording's. drainer */
 void disk_make_room(uint64_t more_bytes);
 

@@ -25,6 +25,8 @@
 #define INTERVAL_MOST_NS UINT64_C(100000000)
 #define TARGET_SHARE 8 /* of the fullest ring, at a pass: stacks may get deeper at once */
 #define LOOK_NS UINT64_C(1000000000) /* for somebody who asks for a dump */
+#define PAUSE_SHARE 10 /* after an export that was stopped: its time, so many times */
+#define PAUSE_MOST_NS UINT64_C(60000000000)
 
 static struct {
 	struct drain_settings settings;
@@ -37,6 +39,8 @@ static struct {
 	uint64_t before_ns, told_ns; /* CPU time of our own */
 	uint64_t export_ns,
 		export_begun_ns; /* CPU time of exports, and when this part of one began */
+	uint64_t next_export_ns, pause_ns;
+	bool was_stopped; /* an export, by `breathe` */
 	bool was_flushed; /* and no pass has come after it: nothing waits */
 	bool is_finishing; /* nobody takes samples any more */
 	bool disk_failed, has_refused; /* said so once */
@@ -76,6 +80,7 @@ errmsg drain_begin(const struct drain_settings *settings)
 	drain.written_samples = 0;
 	drain.before = drain.told = (struct threads_sums){ 0 };
 	drain.before_ns = drain.told_ns = drain.export_ns = 0;
+	drain.next_export_ns = drain.pause_ns = 0;
 	drain.is_finishing = drain.disk_failed = drain.has_refused = false;
 	atomic_store(&drain_door.asked, 0);
 	atomic_store(&drain_door.state, DRAIN_IDLE);
@@ -193,7 +198,9 @@ static void look_after_recordings(void)
 		look_for_request(now);
 	if (is_full && drain.was_flushed)
 		rotate(now);
-	export(drain.settings.hooks.finish);
+	/* Where forks follow each other an export may never come to its end. */
+	if (now >= drain.next_export_ns)
+		export(drain.settings.hooks.finish);
 }
 
 static void rotate(uint64_t now)
@@ -244,8 +251,16 @@ static void look_for_request(uint64_t now)
 
 static void export(void (*work)(drain_breathe *breathe))
 {
+	uint64_t begun_ns = os_monotonic_ns(), pause_ns;
+
 	drain.export_begun_ns = drain_cpu_ns();
+	drain.was_stopped = false;
 	work(breathe);
+	pause_ns = PAUSE_SHARE * (os_monotonic_ns() - begun_ns) + 2 * drain.pause_ns;
+	if (pause_ns > PAUSE_MOST_NS)
+		pause_ns = PAUSE_MOST_NS;
+	drain.pause_ns = drain.was_stopped ? pause_ns : 0;
+	drain.next_export_ns = begun_ns + drain.pause_ns;
 	drain.export_ns += drain_cpu_ns() - drain.export_begun_ns;
 }
 
@@ -262,7 +277,8 @@ static bool breathe(void)
 	due = drain.settings.hooks.due_ns();
 	drain.next_turn_ns = now + drain.interval_ns < due ? now + drain.interval_ns : due;
 	/* At the end, what the rings hold is to be on disk first. */
-	return !(asked & (DRAIN_PARK | DRAIN_FINISH));
+	drain.was_stopped = asked & (DRAIN_PARK | DRAIN_FINISH);
+	return !drain.was_stopped;
 }
 
 static bool enter(void)

@@ -17,7 +17,8 @@
 
 #define RECORDS_LEAST 8 /* of the largest kind, that a ring holds */
 #define MAPPINGS_MOST 8
-#define DISK_PARTS 4 /* recordings that MONPROF_DISK has room for, at least */
+#define DISK_PARTS \
+	4 /* recordings, or what is made of them, that MONPROF_DISK has room for, at least */
 #define BUILD_ID_BYTES_MOST 64
 #define BEHIND_BYTES 32 /* of a recording's name: its number, its session, the suffix */
 
@@ -122,7 +123,8 @@ uint32_t place_ring_bytes(uint32_t record_bytes)
 bool place_is_full(uint64_t time_ns, uint64_t recording_bytes)
 {
 	const struct option_value *rotate = option_value(OPTION_ROTATE);
-	uint64_t most_bytes = option_number(OPTION_DISK) / DISK_PARTS;
+	uint64_t most_bytes = (uint64_t)((double)option_number(OPTION_DISK) /
+					 (DISK_PARTS * place_files_growth()));
 
 	if (rotate->is_size && rotate->number && (!most_bytes || rotate->number < most_bytes))
 		most_bytes = rotate->number;

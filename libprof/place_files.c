@@ -9,9 +9,12 @@
 #include "options.h"
 #include "registry.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define GROWTH_OF_POINTS 12 /* formats that have each sample, as text; until it is known */
 
 struct complete {
 	struct complete *later;
@@ -34,6 +37,7 @@ struct attempt {
 	uint64_t mask; /* of formats */
 	output_report *report;
 	unsigned failed; /* files */
+	uint64_t recording_bytes, made_bytes; /* 0: not known */
 	bool is_stopped;
 	struct written *written;
 };
@@ -41,6 +45,8 @@ struct attempt {
 static struct {
 	struct complete *oldest;
 	unsigned dumps;
+	double growth; /* of what is made of a recording, over its size: the most so far */
+	bool is_growth_known; /* not only guessed */
 	bool shows_summary; /* stderr is a terminal */
 } files;
 
@@ -48,6 +54,7 @@ static void forget(struct complete *complete);
 static bool export(const struct complete *complete, drain_breathe *breathe);
 static void finish(const struct complete *complete, struct attempt *attempt);
 static errmsg make(struct attempt *attempt, const char *base);
+static void learn_growth(const struct attempt *attempt);
 static bool step(void *self, const char *path, uint64_t done_bytes, uint64_t all_bytes);
 static void report_export(void *self, const char *path, errmsg error);
 static void report_dump(void *self, const char *path, errmsg error);
@@ -60,6 +67,10 @@ void place_files_begin(bool shows_summary)
 		forget(files.oldest);
 	files.dumps = 0;
 	files.shows_summary = shows_summary;
+	files.growth = output_needs_points(registry_exporters, option_number(OPTION_EXPORT)) ?
+			       GROWTH_OF_POINTS :
+			       1;
+	files.is_growth_known = false;
 	disk_begin(option_number(OPTION_DISK));
 }
 
@@ -69,6 +80,7 @@ void place_files_add(const struct place_names *names, const char *path)
 	struct complete *complete = heap_alloc(sizeof(*complete) + path_bytes + base_bytes);
 	struct complete **last = &files.oldest;
 
+	disk_add(path, names->sequence);
 	if (!complete) {
 		log_line("no memory: the recording stays, monprof export finishes the job: %s",
 			 path);
@@ -110,16 +122,16 @@ static bool export(const struct complete *complete, drain_breathe *breathe)
 	struct stat status;
 	errmsg error;
 
-	/* What is made of it is hardly larger than it is. */
 	if (stat(complete->path, &status) == 0)
-		disk_make_room(2 * (uint64_t)status.st_size);
+		attempt.recording_bytes = (uint64_t)status.st_size;
+	else if (errno == ENOENT && option_number(OPTION_DISK))
+		return true; /* it was the oldest */
+	disk_make_room((uint64_t)((double)attempt.recording_bytes * files.growth));
 	error = make(&attempt, complete->base);
-	if (!attempt.is_stopped && error) {
+	if (!attempt.is_stopped && error)
 		log_line("%s: %s", complete->path, error);
-		disk_add(complete->path, complete->sequence);
-	} else if (!attempt.is_stopped) {
+	else if (!attempt.is_stopped)
 		finish(complete, &attempt);
-	}
 	settle(&attempt, complete->sequence);
 	heap_trim();
 	return !attempt.is_stopped;
@@ -129,15 +141,19 @@ static bool export(const struct complete *complete, drain_breathe *breathe)
 static void finish(const struct complete *complete, struct attempt *attempt)
 {
 	if (!attempt->failed && !option_number(OPTION_KEEP) && attempt->mask) {
-		unlink(complete->path);
+		disk_remove(complete->path);
 		return;
 	}
-	disk_add(complete->path, complete->sequence);
 	if (attempt->failed)
 		log_line("the recording stays, monprof export finishes the job: %s",
 			 complete->path);
 	else if (files.shows_summary)
 		log_line("recording: %s", complete->path);
+}
+
+double place_files_growth(void)
+{
+	return files.growth;
 }
 
 void place_files_dump(const struct place_names *names, drain_breathe *breathe)
@@ -232,12 +248,15 @@ static void keep_in_mind(struct attempt *attempt, const char *path)
 {
 	size_t path_bytes = strlen(path) + 1;
 	struct written *written = heap_alloc(sizeof(*written) + path_bytes);
+	struct stat status;
 
 	if (!written)
 		return;
 	written->earlier = attempt->written;
 	memcpy(written->path, path, path_bytes);
 	attempt->written = written;
+	if (stat(path, &status) == 0)
+		attempt->made_bytes += (uint64_t)status.st_size;
 }
 
 /* Those of an attempt that was stopped are removed: they come again. sequence 0: they are not counted. */
@@ -253,6 +272,19 @@ static void settle(struct attempt *attempt, unsigned sequence)
 		attempt->written = written->earlier;
 		heap_free(written);
 	}
-	if (sequence && !attempt->is_stopped)
+	if (sequence && !attempt->is_stopped) {
+		learn_growth(attempt);
 		disk_make_room(0);
+	}
+}
+
+static void learn_growth(const struct attempt *attempt)
+{
+	double growth = (double)attempt->made_bytes / (double)(attempt->recording_bytes | 1);
+
+	if (!attempt->made_bytes || !attempt->recording_bytes)
+		return;
+	if (!files.is_growth_known || growth > files.growth)
+		files.growth = growth > 1 ? growth : 1;
+	files.is_growth_known = true;
 }

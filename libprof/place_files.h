@@ -31,6 +31,8 @@ void place_files_add(const struct place_names *names, const char *path);
 /* Export what is complete as MONPROF_EXPORT says; a recording is removed if every file was written and it is not to be
    kept, and stays otherwise, with one line for each problem. What `breathe` (NULL: none) stops comes next time. drainer */
 void place_files_export(drain_breathe *breathe);
+/* How many times its size what is made of a recording is, at most, as far as is known; 1 or more. drainer */
+double place_files_growth(void);
 /* Export the recording that goes on and was asked for (dump_take), and answer. drainer */
 void place_files_dump(const struct place_names *names, drain_breathe *breathe);
 

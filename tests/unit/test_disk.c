@@ -133,3 +133,37 @@ Test(disk, a_link_is_removed_itself)
 	cr_assert_not(exists(path));
 	cr_assert(exists(target));
 }
+
+Test(disk, what_is_removed_takes_no_room)
+{
+	char *names[] = { "1", "2", "3", "4" }, *last;
+
+	/* The oldest, the newest, one between them, and all that is left. */
+	for (unsigned removed = 0; removed < PROF_COUNT(names); removed++) {
+		disk_begin(1000);
+		for (unsigned i = 0; i < PROF_COUNT(names); i++)
+			add(names[i], 250, i + 1);
+		disk_remove(in_scratch(names[removed]));
+		cr_assert_not(exists(in_scratch(names[removed])));
+		last = add("5", 250, 5);
+		disk_make_room(0);
+		for (unsigned i = 0; i < PROF_COUNT(names); i++)
+			cr_assert_eq(exists(in_scratch(names[i])), i != removed);
+		cr_assert(exists(last));
+		disk_make_room(1000);
+		for (unsigned i = 0; i < PROF_COUNT(names); i++)
+			cr_assert_not(exists(in_scratch(names[i])));
+		cr_assert(exists(last));
+	}
+}
+
+Test(disk, what_it_does_not_know_is_removed_all_the_same)
+{
+	char *path;
+
+	disk_begin(0);
+	path = add("1", 10, 1);
+	disk_remove(path);
+	cr_assert_not(exists(path));
+	disk_remove(path);
+}

@@ -279,6 +279,40 @@ Test(place_parts, what_is_stopped_leaves_nothing_and_comes_again)
 
 /* ---- a day ---- */
 
+/* Of formats that are larger than the recording: parts are smaller by as much. */
+Test(place_parts, what_is_made_of_them_counts_for_when_it_is_time)
+{
+	uint64_t quarter = UINT64_C(4) << 20;
+
+	setenv("MONPROF_EXPORT", "pprof,json,speedscope", 1);
+	begin("MONPROF_DISK", "16M");
+	cr_assert(place_is_full(0, quarter / 12), "it is not known yet");
+	cr_assert_not(place_is_full(0, quarter / 13));
+	go_on(record(2000));
+	place_files_export(NULL);
+	cr_assert_gt(place_files_growth(), 1.5);
+	cr_assert(place_is_full(0, (uint64_t)((double)quarter / place_files_growth()) + 1));
+	cr_assert_not(place_is_full(0, (uint64_t)((double)quarter / place_files_growth()) - 1));
+}
+
+Test(place_parts, one_that_waits_for_its_export_is_a_file_as_any_other)
+{
+	char *waits;
+
+	begin("MONPROF_DISK", "16M");
+	waits = record(20);
+	go_on(waits);
+	place_files_export(no_breath);
+	go_on(record(20));
+	cr_assert_eq(access(waits, F_OK), 0);
+	place_is_full(0, UINT64_C(16) << 20);
+	cr_assert_neq(access(waits, F_OK), 0, "it was the oldest");
+	place_files_export(NULL);
+	cr_assert_eq(lines, 0, "that is what was asked for");
+	cr_assert_not(exists("out.1.cpu.collapsed"));
+	cr_assert(exists("out.2.cpu.collapsed"));
+}
+
 static uint64_t bytes_in_scratch(void)
 {
 	DIR *directory = opendir(scratch());
