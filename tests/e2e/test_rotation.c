@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define PARTS_MOST 32
+#define PARTS_MOST 64
 
 static const char *const steps[] = { "one", "two", "three", "four" };
 

@@ -100,7 +100,7 @@ def kind_thread_forks(seconds):
         if child == 0:
             os._exit(0)
         assert os.waitpid(child, 0)[1] == 0
-        time.sleep(0.05)
+        time.sleep(0.1)
     thread.join()
     told(sweeps)
 
