@@ -23,7 +23,7 @@ Test(cli_dump, arguments_that_are_wrong)
 
 Test(cli_dump, formats_that_are_too_many_to_ask_for)
 {
-	char arguments[600] = "dump -f ";
+	char arguments[640] = "dump -f ";
 
 	for (unsigned i = 0; i < 60; i++)
 		strcat(arguments, "collapsed,");

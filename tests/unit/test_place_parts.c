@@ -410,7 +410,9 @@ Test(place_parts, a_day_at_100_hz)
 			resident = resident_bytes();
 	}
 	cr_assert_gt(day.parts, 8, "%u parts of a quarter of it", day.parts);
+#if !defined(HEAP_LIBC) /* a sanitizer keeps what is freed */
 	cr_assert_leq(resident_bytes(), resident + (4 << 20), "memory grows");
+#endif
 	recording_free(day.recording);
 	cr_assert_eq(lines, 0);
 }
