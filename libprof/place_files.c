@@ -124,9 +124,10 @@ static bool export(const struct complete *complete, drain_breathe *breathe)
 
 	if (stat(complete->path, &status) == 0)
 		attempt.recording_bytes = (uint64_t)status.st_size;
-	else if (errno == ENOENT && option_number(OPTION_DISK))
-		return true; /* it was the oldest */
 	disk_make_room((uint64_t)((double)attempt.recording_bytes * files.growth));
+	/* Now, or earlier, it was the oldest file itself. */
+	if (option_number(OPTION_DISK) && access(complete->path, F_OK) != 0 && errno == ENOENT)
+		return true;
 	error = make(&attempt, complete->base);
 	if (!attempt.is_stopped && error)
 		log_line("%s: %s", complete->path, error);

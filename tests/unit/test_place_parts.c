@@ -313,6 +313,21 @@ Test(place_parts, one_that_waits_for_its_export_is_a_file_as_any_other)
 	cr_assert(exists("out.2.cpu.collapsed"));
 }
 
+Test(place_parts, room_for_what_is_made_of_one_may_be_its_own)
+{
+	char *large;
+
+	begin("MONPROF_DISK", "16M");
+	large = record(20);
+	cr_assert_eq(truncate(large, 12 << 20), 0);
+	go_on(large);
+	go_on(record(20));
+	place_files_export(NULL);
+	cr_assert_eq(lines, 0, "it was too large for both, and the older one");
+	cr_assert_not(exists("out.1.cpu.collapsed"));
+	cr_assert(exists("out.2.cpu.collapsed"));
+}
+
 static uint64_t bytes_in_scratch(void)
 {
 	DIR *directory = opendir(scratch());
