@@ -12,6 +12,7 @@
 #include "args.h"
 #include "cli.h"
 
+#include "columns.h"
 #include "dump.h"
 #include "file.h"
 #include "os.h"
@@ -70,6 +71,7 @@ static enum answer await(struct dump *dump, int fd);
 static bool goes_on_elsewhere(const struct dump *dump);
 static bool read_answer(struct dump *dump, int fd, enum answer *answer);
 static int print_answer(const struct dump *dump);
+static void put_line(FILE *to, const char *text, const char *end);
 static void withdraw(int signal_number);
 static void nap(void);
 
@@ -383,10 +385,11 @@ static int print_answer(const struct dump *dump)
 		int wrote = (int)strlen(DUMP_WROTE), says = (int)strlen(DUMP_FAILED);
 
 		if (strncmp(at, DUMP_WROTE, (size_t)wrote) == 0) {
-			printf("%.*s\n", length - wrote, at + wrote);
+			put_line(stdout, at + wrote, at + length);
 			written++;
 		} else if (strncmp(at, DUMP_FAILED, (size_t)says) == 0) {
-			fprintf(stderr, "monprof: %.*s\n", length - says, at + says);
+			fputs("monprof: ", stderr);
+			put_line(stderr, at + says, at + length);
 			failed++;
 		}
 		at += length + (at[length] == '\n');
@@ -394,6 +397,21 @@ static int print_answer(const struct dump *dump)
 	if (!written && !failed)
 		return cli_fail(dump->pid, "there is no sample yet");
 	return failed ? CLI_FAILED : CLI_GOOD;
+}
+
+/* A terminal does as it is told by what cannot be printed. */
+static void put_line(FILE *to, const char *text, const char *end)
+{
+	bool is_terminal = isatty(fileno(to)) == 1;
+
+	while (text < end) {
+		struct columns_character next = columns_next(text);
+		bool is_shown = next.is_printable || !is_terminal;
+
+		fwrite(is_shown ? text : "?", 1, is_shown ? next.bytes : 1, to);
+		text += next.bytes;
+	}
+	putc('\n', to);
 }
 
 static void withdraw(int signal_number)

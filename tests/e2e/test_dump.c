@@ -222,3 +222,24 @@ Test(dump, of_another_users_program)
 	finish(run, end);
 	run_free(run);
 }
+
+/* Names are the other process's: what they would have a terminal do is not done. */
+Test(dump, names_for_a_terminal)
+{
+	static const char terminal[] = "import pty, sys\npty.spawn(sys.argv[1:])\n";
+	struct run *run = run_asked();
+	const char *end;
+	char *said;
+	int status;
+
+	run_set(run, "MONPROF_OUTPUT", "a\033[2Jb");
+	end = start(run, "busy");
+	said = run_tool(run, &status, python_path(), "-c", terminal, run_tested("MONPROF_CLI"),
+			"dump", run_text(run, "%d", run->pid), NULL);
+	RUN_CHECK(run, strstr(said, "/a?[2Jb.dump1.calls.pb.gz") && !strchr(said, '\033'),
+		  "it said: %s", said);
+	check_named(run, dump(run, 0, run_text(run, "%d", run->pid)),
+		    "a\033[2Jb.dump2.calls.pb.gz");
+	finish(run, end);
+	run_free(run);
+}
