@@ -3,6 +3,7 @@
 #   make                the library and the command      make demo    see it work
 #   make check          quick tests, one Python          make test    all tests, every Python
 #   make lint  format  bench  fuzz  pythons  install  uninstall  clean
+#   make check-cpython  CPython's own tests with and without us, TESTS=all or names
 #
 # CC=clang  SAN=address|undefined|thread  PYTHON=/path/to/python3  PREFIX=/usr/local  DESTDIR=
 CC := $(if $(filter default,$(origin CC)),gcc,$(CC))
@@ -86,6 +87,8 @@ $(B)/man/%: man/%.in $(B)/monprof
 
 check: ; B=$(B) sh tests/run quick
 test: ; B=$(B) sh tests/run full
+check-cpython: all $(B)/tests/enter
+	"$$(sh tests/pythons list | sed -n '1s/.*	//p')" tests/cpython --library $(B)/libmonprof.so $(TESTS)
 lint: tests man ; sh tests/lint/run
 format: ; find libprof collectors exporters cli tests bench -name '*.[ch]' | xargs clang-format -i
 pythons: $(B)/tests/enter ; sh tests/install pythons && sh tests/pythons fetch && sh tests/pythons list
@@ -102,7 +105,7 @@ uninstall:
 	rm -f $(ROOT)/lib/libmonprof.so $(ROOT)/bin/monprof \
 		$(foreach page,$(notdir $(MAN)),$(ROOT)/share/man/man*/$(page))
 clean: ; rm -rf $(filter-out build/pythons build/tools,$(wildcard build/*))
-.PHONY: all tests man check test lint format pythons demo bench fuzz fuzz-run install uninstall clean
+.PHONY: all tests man check check-cpython test lint format pythons demo bench fuzz fuzz-run install uninstall clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 -include $(shell find $(B) -path build/pythons -prune -o -name '*.d' -print 2>/dev/null)
