@@ -136,7 +136,7 @@ static struct py_object *on_c_return(struct py_object *self, struct py_object *c
 	(void)names;
 	if (monitoring_has(count, 4))
 		c_leave(place_of(self), arguments[2], CALLTREE_RETURN);
-	return py._Py_NoneStruct;
+	return monitoring_call_ends();
 }
 
 static struct py_object *on_c_raise(struct py_object *self, struct py_object *const *arguments,
@@ -361,6 +361,9 @@ COLD call_anew(struct calls_interpreter *here, struct py_object *const *argument
 	if (!tree->depth)
 		return;
 	calltree_top(tree)->key = calltree_c_key((uintptr_t)arguments[2]);
+	/* It is to come here the next time, too. */
+	if (monitoring_call_begins(arguments[2]))
+		tree->nodes[tree->nodes[node].parent].last = 0;
 	site_begin(here, tree, arguments[0], now);
 }
 

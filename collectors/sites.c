@@ -54,6 +54,8 @@ static struct {
 
 static struct py_object *on_call(struct py_object *self, struct py_object *const *arguments,
 				 size_t count, struct py_object *names);
+static struct py_object *on_c_return(struct py_object *self, struct py_object *const *arguments,
+				     size_t count, struct py_object *names);
 static bool tell(struct py_object *code, struct py_object *callable, struct py_object *first);
 static void tool_lost(struct monitoring *tool);
 
@@ -67,7 +69,7 @@ static errmsg sites_start(void)
 	sites.tool = (struct monitoring){
 		.name = "monprof sites",
 		.wanted = { 4, 3, 5, -1 },
-		.calls = { [MONITORING_CALL] = on_call },
+		.calls = { [MONITORING_CALL] = on_call, [MONITORING_C_RETURN] = on_c_return },
 		.lost = tool_lost,
 	};
 	error = monitoring_claim(&sites.tool);
@@ -86,20 +88,28 @@ static struct py_object *on_call(struct py_object *self, struct py_object *const
 				 size_t count, struct py_object *names)
 {
 	uint64_t begun_ns, own_ns;
-	bool is_enough;
+	bool is_enough, is_needed;
 
 	(void)self, (void)names;
 	if (atomic_load_explicit(&sites.is_stopped, memory_order_relaxed) ||
 	    !monitoring_has(count, 4))
 		return monitoring_disable();
 	begun_ns = os_monotonic_ns();
-	is_enough = tell(arguments[0], arguments[2], arguments[3]);
+	is_needed = monitoring_call_begins(arguments[2]);
+	is_enough = tell(arguments[0], arguments[2], arguments[3]) && !is_needed;
 	atomic_fetch_add_explicit(&sites.events, 1, memory_order_relaxed);
 	own_ns = os_monotonic_ns() - begun_ns;
 	if (own_ns > EVENT_MOST_NS)
 		own_ns = EVENT_MOST_NS;
 	atomic_fetch_add_explicit(&sites.own_ns, own_ns + DISPATCH_NS, memory_order_relaxed);
 	return is_enough ? monitoring_disable() : py._Py_NoneStruct;
+}
+
+static struct py_object *on_c_return(struct py_object *self, struct py_object *const *arguments,
+				     size_t count, struct py_object *names)
+{
+	(void)self, (void)arguments, (void)count, (void)names;
+	return monitoring_call_ends();
 }
 
 /* True: the site has told enough. */

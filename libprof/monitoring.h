@@ -10,7 +10,8 @@
  * There is no C API for any of it, so all goes through the functions of sys.monitoring, which are looked
  * up once an interpreter, before the program can put others in their place.  Callbacks are objects of a
  * type of our own with a vectorcall slot, the fastest form that there is; each returns None (or DISABLE),
- * never fails, never runs Python code.  Every function keeps a pending exception, and leaves none.
+ * never runs Python code, and never fails, but for what the
+ * program's own call has raised that a C_RETURN makes.  Every function keeps a pending exception, and leaves none.
  */
 #ifndef MONITORING_H
 #define MONITORING_H
@@ -104,6 +105,21 @@ void monitoring_release(struct monitoring *tool);
 void monitoring_forget(void);
 /* In a forked child: the other interpreters are gone, and their tools with them. setup */
 void monitoring_after_fork(void);
+/*
+ * For a tool's CALL and C_RETURN, which end so: may what is called switch on events of the program's own? Then CALL
+ * must not be answered with DISABLE, as that happens at the C_RETURN (monitoring_view.h says why). callback
+ */
+bool monitoring_call_begins(struct py_object *callable);
+extern _Atomic uint32_t
+	monitoring_waiting; /* calls that wait for their C_RETURN, in all interpreters */
+struct py_object *monitoring_make_call(void);
+/* What C_RETURN returns: None, or NULL where the call has raised. callback */
+static inline struct py_object *monitoring_call_ends(void)
+{
+	return atomic_load_explicit(&monitoring_waiting, memory_order_relaxed) ?
+		       monitoring_make_call() :
+		       py._Py_NoneStruct;
+}
 /* sys.monitoring.DISABLE; NULL before the first claim. any */
 struct py_object *monitoring_disable(void);
 

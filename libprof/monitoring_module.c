@@ -2,8 +2,7 @@
  * monitoring_module.c - what we hold of sys.monitoring, interpreter by interpreter.
  *
  *   slot of an interpreter --> use_tool_id set_events ... (the originals), numbers, our type
- *
- *   sys.monitoring.use_tool_id --> our function: asked(id), then the original, same arguments
+ *                                 and what the program finds in their place: monitoring_view.h
  *
  * Interpreters may have a GIL each, so none uses another's objects: only the method table, which is
  * plain data, is shared, and DISABLE, which CPython itself shares.
@@ -11,6 +10,7 @@
 #include "monitoring_module.h"
 
 #include "frames.h"
+#include "monitoring_view.h"
 
 #include <stdatomic.h>
 #include <string.h>
@@ -47,17 +47,25 @@ enum {
 
 static struct {
 	struct monitoring_module modules[INTERPRETERS];
-	monitoring_asked *_Atomic asked;
 	struct py_object *_Atomic disable; /* immortal, one for all interpreters */
 } state;
 
-static const char *const function_names[MONITORING_FUNCTIONS] = {
-	[MONITORING_USE_TOOL_ID] = "use_tool_id",
-	[MONITORING_FREE_TOOL_ID] = "free_tool_id",
-	[MONITORING_GET_TOOL] = "get_tool",
-	[MONITORING_REGISTER_CALLBACK] = "register_callback",
-	[MONITORING_GET_EVENTS] = "get_events",
-	[MONITORING_SET_EVENTS] = "set_events",
+static const struct {
+	const char *name;
+	bool is_of_sys, is_optional;
+} functions[MONITORING_FUNCTIONS] = {
+	[MONITORING_USE_TOOL_ID] = { "use_tool_id", false, false },
+	[MONITORING_FREE_TOOL_ID] = { "free_tool_id", false, false },
+	[MONITORING_CLEAR_TOOL_ID] = { "clear_tool_id", false, true },
+	[MONITORING_GET_TOOL] = { "get_tool", false, false },
+	[MONITORING_REGISTER_CALLBACK] = { "register_callback", false, false },
+	[MONITORING_GET_EVENTS] = { "get_events", false, false },
+	[MONITORING_SET_EVENTS] = { "set_events", false, false },
+	[MONITORING_GET_LOCAL_EVENTS] = { "get_local_events", false, false },
+	[MONITORING_SET_LOCAL_EVENTS] = { "set_local_events", false, false },
+	[MONITORING_ALL_EVENTS] = { "_all_events", false, false },
+	[MONITORING_SETPROFILE] = { "setprofile", true, false },
+	[MONITORING_SETPROFILE_ALL_THREADS] = { "_setprofileallthreads", true, true },
 };
 
 static const char *const event_names[MONITORING_EVENTS] = {
@@ -70,16 +78,10 @@ static const char *const event_names[MONITORING_EVENTS] = {
 
 static struct monitoring_module *take_slot(uintptr_t interpreter);
 static bool look_up(struct monitoring_module *module);
+static bool look_up_function(struct monitoring_module *module, enum monitoring_function function);
 static bool look_up_number(struct monitoring_module *module, struct py_object *events,
 			   enum monitoring_event event);
 static struct py_object *new_type(void);
-static bool wrap(struct monitoring_module *module);
-static void unwrap(struct monitoring_module *module);
-static bool put_wrapper(struct monitoring_module *module, struct py_object *function);
-static struct py_object *use_tool_id(struct py_object *self, struct py_object *const *arguments,
-				     intptr_t count);
-static void ask(struct monitoring_module *module, struct py_object *index);
-static bool is_text(struct py_object *object);
 static struct py_object *mask_of(struct monitoring_module *module, uint32_t bits);
 static struct py_object *call_with_id(struct monitoring_module *module,
 				      enum monitoring_function function, long id,
@@ -113,10 +115,9 @@ errmsg monitoring_module_open(struct monitoring_module **module, monitoring_aske
 	*module = take_slot((uintptr_t)py.PyInterpreterState_Get());
 	if (!*module)
 		return "too many interpreters: this one has no events";
-	atomic_store(&state.asked, asked);
 	(*module)->monitoring = monitoring;
 	py.Py_IncRef(monitoring);
-	if (look_up(*module) && wrap(*module))
+	if (look_up(*module) && monitoring_view_show(*module, asked))
 		return NULL;
 	py.PyErr_Clear();
 	monitoring_module_close(*module);
@@ -126,7 +127,7 @@ errmsg monitoring_module_open(struct monitoring_module **module, monitoring_aske
 
 void monitoring_module_close(struct monitoring_module *module)
 {
-	unwrap(module);
+	monitoring_view_hide(module);
 	for (unsigned i = 0; i < MONITORING_FUNCTIONS; i++)
 		drop(module->functions[i]);
 	for (unsigned i = 0; i < MONITORING_EVENTS; i++)
@@ -135,9 +136,23 @@ void monitoring_module_close(struct monitoring_module *module)
 		drop(module->masks[i]);
 	drop(module->type);
 	drop(module->monitoring);
-	drop(module->wrapper);
 	/* Pairs with take_slot. */
 	atomic_store_explicit(&module->interpreter, 0, memory_order_release);
+}
+
+const char *monitoring_module_name(enum monitoring_function function, bool *is_of_sys)
+{
+	*is_of_sys = functions[function].is_of_sys;
+	return functions[function].name;
+}
+
+bool monitoring_module_is_ours(const struct monitoring_module *module, long id)
+{
+	const struct monitoring *tool = module->tools;
+
+	while (tool && atomic_load(&tool->id) != id)
+		tool = tool->next;
+	return tool != NULL;
 }
 
 void monitoring_module_after_fork(void)
@@ -182,10 +197,8 @@ static bool look_up(struct monitoring_module *module)
 	struct py_object *disable = py.PyObject_GetAttrString(monitoring, "DISABLE");
 	bool found = events && disable;
 
-	for (unsigned i = 0; found && i < MONITORING_FUNCTIONS; i++) {
-		module->functions[i] = py.PyObject_GetAttrString(monitoring, function_names[i]);
-		found = module->functions[i] != NULL;
-	}
+	for (unsigned i = 0; found && i < MONITORING_FUNCTIONS; i++)
+		found = look_up_function(module, i);
 	for (unsigned i = 0; found && i < MONITORING_EVENTS; i++)
 		found = look_up_number(module, events, i);
 	drop(events);
@@ -195,6 +208,22 @@ static bool look_up(struct monitoring_module *module)
 	atomic_store(&state.disable, disable);
 	module->type = new_type();
 	return module->type != NULL;
+}
+
+static bool look_up_function(struct monitoring_module *module, enum monitoring_function function)
+{
+	struct py_object **place = &module->functions[function];
+
+	if (functions[function].is_of_sys) {
+		*place = py.PySys_GetObject(functions[function].name);
+		if (*place)
+			py.Py_IncRef(*place);
+	} else {
+		*place = py.PyObject_GetAttrString(module->monitoring, functions[function].name);
+		if (!*place)
+			py.PyErr_Clear();
+	}
+	return *place || functions[function].is_optional;
 }
 
 static bool look_up_number(struct monitoring_module *module, struct py_object *events,
@@ -227,86 +256,6 @@ static struct py_object *new_type(void)
 	/* ISO C has no conversion from a function pointer to void *; POSIX has one */
 	memcpy(&slots[0].value, &py.PyVectorcall_Call, sizeof(slots[0].value));
 	return py.PyType_FromSpec(&spec);
-}
-
-/* The program sees a builtin of the same name, help, signature, module and self. */
-static bool wrap(struct monitoring_module *module)
-{
-	static struct py_method_def method = {
-		"use_tool_id",
-		(pyapi_call *)(void (*)(void))use_tool_id,
-		PYAPI_METH_FASTCALL,
-		"use_tool_id($module, tool_id, name, /)\n--\n\n",
-	};
-	struct py_object *name = py.PyObject_GetAttrString(module->monitoring, "__name__");
-
-	if (name)
-		module->wrapper = py.PyCFunction_NewEx(&method, module->monitoring, name);
-	drop(name);
-	return module->wrapper && put_wrapper(module, module->wrapper);
-}
-
-static void unwrap(struct monitoring_module *module)
-{
-	struct py_object *now;
-
-	if (!module->wrapper)
-		return;
-	/* Someone else may have put another one over it. */
-	now = py.PyObject_GetAttrString(module->monitoring, "use_tool_id");
-	if (now == module->wrapper)
-		put_wrapper(module, module->functions[MONITORING_USE_TOOL_ID]);
-	py.PyErr_Clear();
-	drop(now);
-}
-
-static bool put_wrapper(struct monitoring_module *module, struct py_object *function)
-{
-	return py.PyObject_SetAttrString(module->monitoring, "use_tool_id", function) == 0;
-}
-
-/* Asks whoever has that id here to go, if the original is going to like these arguments. */
-static struct py_object *use_tool_id(struct py_object *self, struct py_object *const *arguments,
-				     intptr_t count)
-{
-	struct monitoring_module *module = monitoring_module_get();
-	struct py_object *original, *result, *pair[2];
-
-	(void)self;
-	if (!module) {
-		py.PyErr_SetString(*py.PyExc_RuntimeError, "the interpreter has ended");
-		return NULL;
-	}
-	original = module->functions[MONITORING_USE_TOOL_ID];
-	if (count != 2)
-		return py.PyObject_Vectorcall(original, arguments, (size_t)count, NULL);
-	/* Once only: it may run code of the program's. */
-	pair[0] = py.PyNumber_Index(arguments[0]);
-	if (!pair[0])
-		return NULL;
-	pair[1] = arguments[1];
-	if (is_text(pair[1]))
-		ask(module, pair[0]);
-	result = py.PyObject_Vectorcall(original, pair, 2, NULL);
-	drop(pair[0]);
-	return result;
-}
-
-static void ask(struct monitoring_module *module, struct py_object *index)
-{
-	long id = py.PyLong_AsLong(index);
-
-	py.PyErr_Clear();
-	if (id >= 0)
-		atomic_load (&state.asked)(module, id);
-}
-
-static bool is_text(struct py_object *object)
-{
-	struct py_object *type =
-		*(struct py_object **)((char *)object + frames_layout()->object_type);
-
-	return py.PyType_IsSubtype(type, py.PyUnicode_Type) != 0;
 }
 
 /* ---- the calls ---- */
@@ -358,6 +307,13 @@ struct py_object *monitoring_module_swap(struct monitoring_module *module, long 
 	return before;
 }
 
+struct py_object *monitoring_module_call(const struct monitoring_module *module,
+					 enum monitoring_function function,
+					 struct py_object *const *arguments, size_t count)
+{
+	return py.PyObject_Vectorcall(module->functions[function], arguments, count, NULL);
+}
+
 bool monitoring_module_events(struct monitoring_module *module, long id, uint32_t *bits)
 {
 	struct py_object *number = call_with_id(module, MONITORING_GET_EVENTS, id, NULL);
@@ -407,8 +363,7 @@ static struct py_object *call(struct monitoring_module *module, enum monitoring_
 			      struct py_object *const *arguments, size_t count)
 {
 	/* Ids are small ints, which exist already. */
-	struct py_object *result =
-		py.PyObject_Vectorcall(module->functions[function], arguments, count, NULL);
+	struct py_object *result = monitoring_module_call(module, function, arguments, count);
 
 	if (!result)
 		py.PyErr_Clear();

@@ -137,6 +137,21 @@ Test(citizens, setprofile)
 	check_kind(NOBODY, "setprofile");
 }
 
+Test(citizens, setprofile_often)
+{
+	check_kind(NOBODY, "setprofile_often");
+}
+
+Test(citizens, profile)
+{
+	check_kind(NOBODY, "profile");
+}
+
+Test(citizens, calls_of_its_own)
+{
+	check_kind(NOBODY, "calls");
+}
+
 Test(citizens, frame_evaluator)
 {
 	struct run *run = run_new();
@@ -220,38 +235,43 @@ Test(citizens, all_ids_are_taken)
 	check_kind(CALLS | SITES, "all_ids");
 }
 
+Test(citizens, who_looks_sees_nobody)
+{
+	check_kind(NOBODY, "looks");
+}
+
 Test(citizens, id_of_calls_is_freed)
 {
-	check_with(CALLS, "-B", "frees", "2");
+	check_with(NOBODY, "-B", "frees", "2");
 }
 
 Test(citizens, id_of_sites_is_freed)
 {
-	check_with(SITES, "-B", "frees", "4");
+	check_with(NOBODY, "-B", "frees", "4");
 }
 
 Test(citizens, id_of_calls_is_cleared)
 {
 	if (python_minor() < 14)
 		cr_skip_test("this Python has no clear_tool_id");
-	check_with(CALLS, "-B", "clears", "2");
+	check_with(NOBODY, "-B", "clears", "2");
 }
 
 Test(citizens, id_of_sites_is_cleared)
 {
 	if (python_minor() < 14)
 		cr_skip_test("this Python has no clear_tool_id");
-	check_with(SITES, "-B", "clears", "4");
+	check_with(NOBODY, "-B", "clears", "4");
 }
 
 Test(citizens, callbacks_on_the_id_of_calls)
 {
-	check_with(CALLS, "-B", "callbacks", "2");
+	check_with(NOBODY, "-B", "callbacks", "2");
 }
 
 Test(citizens, callbacks_on_the_id_of_sites)
 {
-	check_with(SITES, "-B", "callbacks", "4");
+	check_with(NOBODY, "-B", "callbacks", "4");
 }
 
 Test(citizens, audit_hook_hears_nothing_of_us)

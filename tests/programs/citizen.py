@@ -9,6 +9,7 @@ import pstats
 import sys
 import threading
 import time
+import warnings
 
 monitoring = sys.monitoring
 events = monitoring.events
@@ -35,7 +36,7 @@ def run_cprofile():
     work(500)
     deep(20)
     profile.disable()
-    print("after", monitoring.get_tool(2) in (None, "monprof"))
+    print("after", monitoring.get_tool(2))
     rows = pstats.Stats(profile, stream=io.StringIO()).stats
     for (file, line, name), row in sorted(rows.items()):
         if name in ("leaf", "work", "deep") or "sorted" in name or "abs" in name:
@@ -66,8 +67,7 @@ def keep_at_work(seconds):
 
 def run_frees(tool="2"):
     tool = int(tool)
-    if monitoring.get_tool(tool) is not None:
-        monitoring.free_tool_id(tool)
+    monitoring.free_tool_id(tool)
     # Long enough for who looks once a second.
     for _ in range(150):
         time.sleep(0.01)
@@ -76,22 +76,20 @@ def run_frees(tool="2"):
 
 def run_clears(tool):
     tool = int(tool)
-    if monitoring.get_tool(tool) is not None:
-        monitoring.clear_tool_id(tool)
+    monitoring.clear_tool_id(tool)
     work(500)
     print(monitoring.get_events(tool))
 
 
 def run_callbacks(tool):
-    """Its own callback on the id that is not its own."""
+    """Its own callbacks on an id that a profiler may have, the first before it asks for it."""
     tool = int(tool)
     seen = []
 
-    if monitoring.get_tool(tool) is None:
-        monitoring.use_tool_id(tool, "theirs")
     monitoring.register_callback(
         tool, events.PY_START, lambda code, offset: seen.append(code.co_name)
     )
+    monitoring.use_tool_id(tool, "theirs")
     monitoring.register_callback(
         tool, events.CALL, lambda code, offset, callee, first: seen.append(callee)
     )
@@ -126,9 +124,102 @@ def run_setprofile():
     work(50)
     deep(10)
     sys.setprofile(None)
-    # Whether the call that began it is seen to end depends on who else looks at calls.
-    for row in sorted(set(seen) - {("c_return", "run_setprofile")}):
+    for row in sorted(set(seen)):
         print(*row, seen.count(row))
+
+
+def run_setprofile_often():
+    """Each time it hears of the calls from the first after sys.setprofile() to the one that ends it."""
+    seen = []
+
+    def profile(frame, event, argument):
+        seen.append((event, frame.f_code.co_name, getattr(argument, "__name__", argument)))
+
+    def begin_in_thread():
+        threading.setprofile(profile)
+        thread = threading.Thread(target=leaf)
+        thread.start()
+        thread.join()
+        threading.setprofile(None)
+
+    for _ in range(12):
+        sys.setprofile(profile)
+        leaf()
+        sys.setprofile(None)
+        print(seen)
+        seen.clear()
+        list(map(sys.setprofile, [profile]))
+        leaf()
+        sys.setprofile(*[None])
+        seen.clear()
+        begin_in_thread()
+        print(seen[:2])
+        seen.clear()
+    for wrong in ((), (profile, profile)):
+        try:
+            sys.setprofile(*wrong)
+        except TypeError as error:
+            print(error)
+
+
+def run_profile():
+    """Python's own profiler, which is strict with the events that it gets."""
+    warnings.simplefilter("ignore")
+    import profile
+
+    for _ in range(3):
+        profiler = profile.Profile()
+        profiler.runcall(work, 300)
+        stats = {name: row[:2] for (_, _, name), row in profiler.timings.items()}
+        print(stats["leaf"], stats["work"], stats["sorted"])
+
+
+def run_calls():
+    """A tool of its own that wants to hear of calls, and asks for that in a call."""
+    seen = []
+
+    def local():
+        monitoring.set_local_events(5, local.__code__, events.CALL)
+        leaf()
+        abs(1)
+        monitoring.set_local_events(5, local.__code__, 0)
+
+    monitoring.use_tool_id(5, "theirs")
+    for event, name in ((events.CALL, "call"), (events.C_RETURN, "return")):
+        monitoring.register_callback(
+            5, event, lambda code, at, callee, first, name=name: seen.append((name, callee.__name__))
+        )
+    for _ in range(12):
+        monitoring.set_events(5, events.CALL)
+        leaf()
+        monitoring.set_events(5, 0)
+        local()
+        print(seen)
+        seen.clear()
+    monitoring.free_tool_id(5)
+
+
+def run_looks():
+    """At what is there: nothing that is not its own."""
+    for tool in range(-1, 7):
+        for question in (monitoring.get_tool, monitoring.get_events, monitoring.free_tool_id):
+            try:
+                print(tool, question.__name__, question(tool))
+            except ValueError as error:
+                print(tool, error)
+        for question in (
+            lambda tool: monitoring.set_events(tool, events.LINE),
+            lambda tool: monitoring.set_local_events(tool, leaf.__code__, events.LINE),
+        ):
+            try:
+                print(tool, question(tool))
+            except ValueError as error:
+                print(tool, error)
+    if hasattr(monitoring, "_all_events"):
+        print(monitoring._all_events())
+    for function in (sys.setprofile, monitoring.get_tool, monitoring.use_tool_id):
+        print(function, function.__doc__, function.__text_signature__, function.__self__)
+        print(function.__module__, function.__qualname__)
 
 
 def run_settrace():

@@ -19,6 +19,8 @@
 #define IDS 6
 #define BITS 20
 #define UNKNOWN_EVENT 19
+#define OTHERS 9
+#define OF_SYS 8
 
 struct py_object {
 	long references;
@@ -44,21 +46,33 @@ struct py_interpreter {
 	struct py_object *names[IDS], *callbacks[IDS][BITS];
 	uint32_t events[IDS];
 	struct py_object *attribute; /* sys.monitoring.use_tool_id */
+	struct py_object *others[OTHERS]; /* in the places of the other originals, or NULL */
+	struct py_object *profile; /* the function of sys.setprofile, or NULL */
 };
 
-static struct py_interpreter main_interpreter, other_interpreter, *current = &main_interpreter;
+/* Of sys from OF_SYS on. */
+static const char *const other_names[OTHERS] = {
+	"free_tool_id",	    "get_tool",		"register_callback", "get_events", "set_events",
+	"get_local_events", "set_local_events", "_all_events",	     "setprofile",
+};
+
+static struct py_interpreter main_interpreter, *current = &main_interpreter;
 /* Static ones are never freed. */
 static struct py_object none = { .references = 1 }, pending = { .references = 1 },
 			monitoring = { .references = 1 }, events = { .references = 1 },
 			disable = { .references = 1 }, callback_type = { .references = 1 },
-			text_type, int_type, error_type, *error_pointer = &error_type;
+			sys = { .references = 1 }, text_type, int_type, error_type,
+			value_error_type, builtin_type, dict_type, *error_pointer = &error_type,
+			*value_error_pointer = &value_error_type;
+static char error_text[64];
 static struct py_object *raised, *every;
 static bool free_clears; /* 3.14 */
 static bool audit_refuses, set_refuses, get_refuses, type_is_missing;
 static bool has_decoys; /* below the callbacks there is something that looks the same */
 static long alive; /* references that the library holds */
 static unsigned asked_count, registered, indexed, lost_count, seen[MONITORING_EVENTS];
-static struct py_method_def *wrapper_method;
+static struct py_method_def *wrapper_method, *other_methods[OTHERS];
+static const struct py_method_def builtin = { .name = "original", .help = "help" };
 static struct monitoring tool, second;
 
 static struct py_object *fresh(struct py_object *type, const char *text, long number)
@@ -133,6 +147,11 @@ static void clear(void)
 	raised = NULL;
 }
 
+static struct py_object *get_pending(void)
+{
+	return raised;
+}
+
 static struct py_object *get_raised(void)
 {
 	struct py_object *was = raised;
@@ -148,8 +167,8 @@ static void set_raised(struct py_object *object)
 
 static void set_string(struct py_object *type, const char *text)
 {
-	(void)text;
-	cr_assert_eq(type, &error_type);
+	cr_assert(type == &error_type || type == &value_error_type);
+	snprintf(error_text, sizeof(error_text), "%s", text);
 	fail();
 }
 
@@ -163,10 +182,39 @@ static struct py_interpreter *get_main(void)
 	return &main_interpreter;
 }
 
+static unsigned other_of(const char *name)
+{
+	unsigned at = 0;
+
+	while (at < OTHERS && strcmp(other_names[at], name) != 0)
+		at++;
+	return at;
+}
+
+/* A builtin function, as it lies in memory. */
+static struct py_object *original(const char *name)
+{
+	struct py_object *object = fresh(&builtin_type, name, 0);
+	const struct py_method_def *method = &builtin;
+
+	memcpy(&object->call, &method, sizeof(method));
+	return object;
+}
+
+/* Borrowed. */
 static struct py_object *get_system(const char *name)
 {
-	cr_assert_str_eq(name, "monitoring");
-	return &monitoring;
+	unsigned at = other_of(name);
+
+	if (strcmp(name, "monitoring") == 0)
+		return &monitoring;
+	if (at == OTHERS)
+		return NULL;
+	if (!current->others[at]) {
+		current->others[at] = original(name);
+		alive--; /* sys's own */
+	}
+	return current->others[at];
 }
 
 static struct py_object *get_attribute(struct py_object *object, const char *name)
@@ -178,6 +226,12 @@ static struct py_object *get_attribute(struct py_object *object, const char *nam
 		}
 		return fail();
 	}
+	if (strcmp(name, "__self__") == 0)
+		return give(&sys);
+	if (strcmp(name, "__name__") == 0)
+		return fresh(&text_type, name, 0);
+	if (object == &sys)
+		return give(get_system(name));
 	cr_assert_eq(object, &monitoring);
 	if (strcmp(name, "events") == 0)
 		return give(&events);
@@ -185,25 +239,35 @@ static struct py_object *get_attribute(struct py_object *object, const char *nam
 		return give(&disable);
 	if (strcmp(name, "use_tool_id") == 0 && current->attribute)
 		return give(current->attribute);
-	return fresh(NULL, name, 0);
+	if (other_of(name) < OTHERS && current->others[other_of(name)])
+		return give(current->others[other_of(name)]);
+	return strcmp(name, "clear_tool_id") == 0 ? fail() : original(name);
 }
 
 static int set_attribute(struct py_object *object, const char *name, struct py_object *value)
 {
-	cr_assert_eq(object, &monitoring);
-	cr_assert_str_eq(name, "use_tool_id");
+	unsigned at = other_of(name);
+	struct py_object **place = at < OTHERS ? &current->others[at] : &current->attribute;
+
+	cr_assert_eq(object, at < OTHERS && at >= OF_SYS ? &sys : &monitoring);
+	cr_assert(at < OTHERS || strcmp(name, "use_tool_id") == 0);
 	hold(value);
-	let_go(current->attribute);
-	current->attribute = value;
+	let_go(*place);
+	*place = value;
 	return 0;
 }
 
 static struct py_object *new_function(struct py_method_def *method, struct py_object *self,
 				      struct py_object *module)
 {
-	cr_assert_eq(self, &monitoring);
+	unsigned at = other_of(method->name);
+
+	cr_assert_eq(self, at < OTHERS && at >= OF_SYS ? &sys : &monitoring);
 	cr_assert_str_eq(module->text, "__name__");
-	wrapper_method = method;
+	if (at < OTHERS)
+		other_methods[at] = method;
+	else
+		wrapper_method = method;
 	return fresh(NULL, "wrapper", 0);
 }
 
@@ -238,6 +302,18 @@ static long as_number(struct py_object *object)
 {
 	cr_assert_eq(object->type, &int_type);
 	return object->number;
+}
+
+/* Of what _all_events returns: who has CALL on. Borrowed. */
+static struct py_object *get_item(struct py_object *dict, const char *key)
+{
+	static struct py_object profile_alone = { .references = 1,
+						  .type = &int_type,
+						  .number = 1 << 6 };
+
+	cr_assert_eq(dict->type, &dict_type);
+	cr_assert_str_eq(key, "CALL");
+	return current->profile ? &profile_alone : NULL;
 }
 
 static struct py_object *as_index(struct py_object *object)
@@ -324,6 +400,14 @@ static struct py_object *vectorcall(struct py_object *function, struct py_object
 		return model_register(id, arguments[1], arguments[2]);
 	if (strcmp(function->text, "get_events") == 0)
 		return get_refuses ? fail() : fresh(&int_type, "", current->events[id]);
+	if (strcmp(function->text, "setprofile") == 0) {
+		if (set_refuses)
+			return fail();
+		current->profile = arguments[0] == &none ? NULL : arguments[0];
+		return give(NULL);
+	}
+	if (strcmp(function->text, "_all_events") == 0)
+		return fresh(&dict_type, "", 0);
 	cr_assert_str_eq(function->text, "set_events");
 	return model_set(id, arguments[1]->number);
 }
@@ -378,6 +462,9 @@ static void set_up(void)
 	py.PyErr_Clear = clear;
 	py.PyErr_SetString = set_string;
 	py.PyExc_RuntimeError = &error_pointer;
+	py.PyExc_ValueError = &value_error_pointer;
+	py.PyErr_Occurred = get_pending;
+	py.PyCFunction_Type = &builtin_type;
 	py.PyInterpreterState_Get = get_current;
 	py.PyInterpreterState_Main = get_main;
 	py.PySys_GetObject = get_system;
@@ -394,6 +481,7 @@ static void set_up(void)
 	py.PyLong_FromUnsignedLong = new_unsigned;
 	py.PyLong_AsLong = as_number;
 	py.PyNumber_Index = as_index;
+	py.PyDict_GetItemString = get_item;
 	py.Py_IncRef = take_reference;
 	py.Py_DecRef = drop_reference;
 	py._Py_NoneStruct = &none;
@@ -431,42 +519,7 @@ static bool program_asks(long id)
 	return program_calls(&number, &their_name, 2);
 }
 
-static void program_frees(long id)
-{
-	drop_reference(model_free(id));
-}
-
 static struct py_object their_callback = { .references = 1 };
-
-static void program_registers(long id, long bits)
-{
-	struct py_object event = { .type = &int_type, .number = bits };
-
-	drop_reference(model_register(id, &event, &their_callback));
-}
-
-/* What an event of CPython's number would do now. */
-static void fire(long id, long bits)
-{
-	struct py_object *callback = current->callbacks[id][bit_of(bits)];
-
-	if (current->events[id] & bits && callback && callback->call)
-		callback->call(callback, NULL, 0, NULL);
-}
-
-static struct py_object *tool_callback(long id, long bits)
-{
-	return current->callbacks[id][bit_of(bits)];
-}
-
-static bool has_nothing_of_ours(long id)
-{
-	for (unsigned bit = 0; bit < BITS; bit++) {
-		if (current->callbacks[id][bit] && current->callbacks[id][bit]->call)
-			return false;
-	}
-	return true;
-}
 
 #define START (1L << 17)
 #define CALL (1L << 12)

@@ -9,6 +9,43 @@ bool __wrap_os_read(void *to, uintptr_t from, size_t n)
 	return !reads_fail && __real_os_read(to, from, n);
 }
 
+static struct py_interpreter other_interpreter;
+
+static void program_frees(long id)
+{
+	drop_reference(model_free(id));
+}
+
+static void program_registers(long id, long bits)
+{
+	struct py_object event = { .type = &int_type, .number = bits };
+
+	drop_reference(model_register(id, &event, &their_callback));
+}
+
+/* What an event of CPython's number would do now. */
+static void fire(long id, long bits)
+{
+	struct py_object *callback = current->callbacks[id][bit_of(bits)];
+
+	if (current->events[id] & bits && callback && callback->call)
+		callback->call(callback, NULL, 0, NULL);
+}
+
+static struct py_object *tool_callback(long id, long bits)
+{
+	return current->callbacks[id][bit_of(bits)];
+}
+
+static bool has_nothing_of_ours(long id)
+{
+	for (unsigned bit = 0; bit < BITS; bit++) {
+		if (current->callbacks[id][bit] && current->callbacks[id][bit]->call)
+			return false;
+	}
+	return true;
+}
+
 TestSuite(monitoring, .init = set_up);
 
 /* ---- claimed, set, released ---- */
