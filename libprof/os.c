@@ -19,6 +19,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -30,6 +31,7 @@
 #define OS_SECOND_NS 1000000000ull
 #define OS_KERNEL_SET_BYTES 8 /* sigset_t as the kernel has it */
 #define OS_SA_RESTORER 0x04000000
+#define OS_SIGNAL_FRAME_MOST 4096
 #define OS_PERF_FD_MOST 32768
 
 #define OS_CALL(...)                                 \
@@ -268,6 +270,25 @@ uintptr_t os_program_counter(const void *context)
 	return (uintptr_t)interrupted->uc_mcontext.gregs[REG_RIP];
 #elif defined(__aarch64__)
 	return (uintptr_t)interrupted->uc_mcontext.pc;
+#endif
+}
+
+/* AT_MINSIGSTKSZ, getauxval(3), is younger than the registers that made 2 KiB too few. */
+size_t os_signal_frame_bytes(void)
+{
+	unsigned long known = getauxval(AT_MINSIGSTKSZ);
+
+	return known ? known : OS_SIGNAL_FRAME_MOST;
+}
+
+bool os_was_interrupted(const void *context)
+{
+	const ucontext_t *interrupted = context;
+
+#if defined(__x86_64__)
+	return interrupted->uc_mcontext.gregs[REG_RAX] == -EINTR;
+#elif defined(__aarch64__)
+	return (int64_t)interrupted->uc_mcontext.regs[0] == -EINTR;
 #endif
 }
 

@@ -55,6 +55,11 @@ bool os_read(void *to, uintptr_t from, size_t n);
 /* The interrupted program counter of a handler's third argument (ucontext_t). signal */
 uintptr_t os_program_counter(const void *context);
 
+/* The most that the kernel puts on a signal's stack before the handler runs. any */
+size_t os_signal_frame_bytes(void);
+/* Did the signal end a system call, which returns EINTR to the program then? The same argument. signal */
+bool os_was_interrupted(const void *context);
+
 /* Sleep until *word != expected, a wake, or timeout_ns (relative; UINT64_MAX: for ever). any */
 void os_futex_wait(const _Atomic uint32_t *word, uint32_t expected, uint64_t timeout_ns);
 /* Let another thread have the processor, if one waits for it. any */

@@ -25,6 +25,7 @@
 #include <ucontext.h>
 
 #define WAITERS 8
+#define STACK_BYTES 4096 /* of all our functions in a handler, the frames and what libc needs */
 
 typedef void signals_function(int, siginfo_t *, void *);
 
@@ -34,6 +35,7 @@ static struct {
 	_Atomic int signo; /* release by start; 0: every call passes through */
 	_Atomic bool lost; /* taken from us by a raw system call for the second time */
 	bool retaken; /* drainer */
+	_Atomic bool has_small_stacks;
 	const struct signals_hooks *hooks;
 
 	_Atomic uint32_t era; /* how often it was set to "ignore", which drops what is pending */
@@ -45,6 +47,7 @@ static struct {
 } signals;
 
 static void signals_handler(int signo, siginfo_t *info, void *context);
+static void signals_note_cut(const ucontext_t *context);
 static void signals_hold(struct signals_thread *self, const siginfo_t *info);
 static void signals_pass_on(void);
 static bool signals_is_wake(const siginfo_t *info);
@@ -242,6 +245,20 @@ bool signals_handled(void)
 	return action.handler != (uintptr_t)SIG_DFL && action.handler != (uintptr_t)SIG_IGN;
 }
 
+void signals_meet_stack(size_t size_bytes)
+{
+	uint64_t mask;
+
+	if (size_bytes >= os_signal_frame_bytes() + STACK_BYTES)
+		return;
+	atomic_store_explicit(&signals.has_small_stacks, true, memory_order_relaxed);
+	if (!signals_own(signals_number()))
+		return;
+	mask = signals_action_lock();
+	signals_install();
+	signals_action_unlock(mask);
+}
+
 void signals_disposition(const struct sigaction *act, struct sigaction *old)
 {
 	struct signals_action before;
@@ -335,6 +352,7 @@ static void signals_handler(int signo, siginfo_t *info, void *context)
 
 	(void)signo;
 	if (signals.hooks->tick(info, context)) {
+		signals_note_cut(context);
 		if (atomic_load_explicit(&signals.held, memory_order_relaxed) != HELD_READY)
 			return;
 		/* Another thread could not take it; here it is welcome, once this handler returns. */
@@ -343,13 +361,28 @@ static void signals_handler(int signo, siginfo_t *info, void *context)
 			signals_release(self);
 		return;
 	}
-	if (signals_is_wake(info))
+	if (signals_is_wake(info)) {
+		signals_note_cut(context);
 		return; /* no longer waiting */
+	}
 	self = signals.hooks->self();
 	if (self && atomic_load_explicit(&self->blocked, memory_order_relaxed))
 		signals_hold(self, info);
 	else
 		signals_deliver(self, info, context);
+}
+
+/*
+ * Our signal is in the mask to return to where a waiting call has let it through. Where the handler of another
+ * signal is to run too, that is what was interrupted here, and not the call.
+ */
+static void signals_note_cut(const ucontext_t *context)
+{
+	struct signals_thread *self = signals.hooks->self();
+	const uint64_t *return_mask = (const uint64_t *)&context->uc_sigmask;
+
+	if (self && (*return_mask & signals_bit()) && os_was_interrupted(context))
+		atomic_store_explicit(&self->cut_short, true, memory_order_relaxed);
 }
 
 /* Standard signals do not queue: a second one of a kind is lost, as in the kernel. */
@@ -462,7 +495,9 @@ static bool signals_pending_own(const struct signals_thread *self)
 
 /*
  * SA_RESTART is the program's where it has a handler: it may count on EINTR. Our own ticks do not care:
- * none of them arrives inside a system call. SA_ONSTACK always: threads of a Go runtime need it.
+ * none of them arrives inside a system call. SA_ONSTACK, as there may be little room on the ordinary stack, and
+ * threads of a Go runtime need it; not where an alternate stack is too small for us, and the program itself does
+ * not want to be there.
  */
 static void signals_install(void)
 {
@@ -476,7 +511,10 @@ static void signals_install(void)
 	signals_action_read(&action);
 	memset(&act, 0, sizeof(act));
 	act.sa_sigaction = signals_handler;
-	act.sa_flags = SA_SIGINFO | SA_ONSTACK;
+	act.sa_flags = SA_SIGINFO;
+	if (!atomic_load_explicit(&signals.has_small_stacks, memory_order_relaxed) ||
+	    (action.flags & SA_ONSTACK))
+		act.sa_flags |= SA_ONSTACK;
 	if (action.handler == (uintptr_t)SIG_DFL || action.handler == (uintptr_t)SIG_IGN)
 		act.sa_flags |= SA_RESTART;
 	else

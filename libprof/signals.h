@@ -11,7 +11,7 @@
  * signals_start() and in a process that is not ours (vfork), every interposed call is a straight pass
  * to libc.
  *
- * Interposed in signals_calls.c: sigaction signal bsd_signal ssignal sysv_signal __sysv_signal sigset
+ * Interposed in signals_calls.c: sigaction signal bsd_signal ssignal sysv_signal __sysv_signal sigset sigaltstack
  * sigignore siginterrupt sigprocmask pthread_sigmask sighold sigrelse sigpause sigsuspend sigwait
  * sigwaitinfo sigtimedwait sigpending signalfd ppoll __ppoll_chk pselect epoll_pwait epoll_pwait2
  *
@@ -19,7 +19,7 @@
  * does not restart returns EINTR though the signal is ignored or virtually blocked; a signalfd never
  * gets it; a change of the mask bit made inside another signal's handler outlasts that handler; one sent
  * to the process while the main thread blocks it waits until another thread wants it or is ticked;
- * handlers run on the alternate stack where there is one.
+ * handlers run on the alternate stack where there is one that can hold them.
  */
 #ifndef SIGNALS_H
 #define SIGNALS_H
@@ -35,6 +35,7 @@ struct signals_thread {
 	_Atomic bool pending; /* arrived from elsewhere while virtually blocked */
 	_Atomic uint32_t pending_era; /* void once the disposition has been set to "ignore" since */
 	_Atomic uint64_t waiting_mask; /* of the ppoll, sigsuspend, ... that it is in */
+	_Atomic bool cut_short; /* that call, by nothing but a tick */
 	siginfo_t pending_info;
 };
 

@@ -4,6 +4,7 @@
  *   disposition   sigaction signal sysv_signal sigset sigignore siginterrupt
  *   mask          pthread_sigmask sigprocmask sighold sigrelse sigset
  *   taking        sigwait sigwaitinfo sigtimedwait sigpending signalfd
+ *   stack         sigaltstack: ours is to run where it has room
  *   waiting       sigsuspend sigpause ppoll pselect epoll_pwait epoll_pwait2: a mask for one call
  *
  * Each first asks whether it is about our signal, in a profiled thread of our process; if not, it is a
@@ -31,7 +32,11 @@ static struct {
 
 /* A call that waits with a mask of its own. */
 struct wait {
-	struct signals_thread *self; /* NULL: nothing to be undone */
+	struct signals_thread *self; /* NULL: not profiled, or no mask */
+	const struct timespec *timeout; /* of the next try, NULL: none */
+	struct timespec left;
+	uint64_t end_ns;
+	bool is_masked; /* there is something to be undone */
 	bool was_blocked; /* virtually */
 	bool was_kernel_blocked;
 };
@@ -43,7 +48,10 @@ static int call_suspend_without(int sig_or_mask, bool is_signo);
 static int call_wait(const sigset_t *set, siginfo_t *info, const struct timespec *timeout);
 static bool call_pending(void);
 static void call_time_left(struct timespec *left, uint64_t end_ns);
-static struct wait call_begin(const sigset_t *mask);
+static uint64_t call_end_ns(const struct timespec *timeout);
+static struct wait call_begin(const sigset_t *mask, const struct timespec *timeout);
+static bool call_again(struct wait *wait, int result);
+static int call_timeout_ms(const struct timespec *timeout);
 static void call_end(const struct wait *wait);
 static void call_blocked(struct signals_thread *self, bool is_blocked);
 
@@ -225,13 +233,33 @@ PROF_EXPORT int signalfd(int fd, const sigset_t *mask, int flags)
 	return real_get()->signalfd(fd, &kept, flags);
 }
 
+/* No tick may come between the new stack and our knowing of it. */
+PROF_EXPORT int sigaltstack(const stack_t *stack, stack_t *old)
+{
+	uint64_t bit = signals_bit(), before = 0;
+	int result;
+
+	if (!stack)
+		return real_get()->sigaltstack(stack, old);
+	os_sigmask(SIG_BLOCK, &bit, &before);
+	result = real_get()->sigaltstack(stack, old);
+	if (result == 0 && !(stack->ss_flags & SS_DISABLE))
+		signals_meet_stack(stack->ss_size);
+	if (!(before & bit))
+		os_sigmask(SIG_UNBLOCK, &bit, NULL);
+	return result;
+}
+
 /* ---- waiting with a mask ---- */
 
 PROF_EXPORT int sigsuspend(const sigset_t *mask)
 {
-	struct wait wait = call_begin(mask);
-	int result = real_get()->sigsuspend(mask);
+	struct wait wait = call_begin(mask, NULL);
+	int result;
 
+	do
+		result = real_get()->sigsuspend(mask);
+	while (call_again(&wait, result));
 	call_end(&wait);
 	return result;
 }
@@ -257,9 +285,12 @@ PROF_EXPORT int __sigpause(int sig_or_mask, int is_signo)
 PROF_EXPORT int ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout,
 		      const sigset_t *mask)
 {
-	struct wait wait = call_begin(mask);
-	int result = real_get()->ppoll(fds, count, timeout, mask);
+	struct wait wait = call_begin(mask, timeout);
+	int result;
 
+	do
+		result = real_get()->ppoll(fds, count, wait.timeout, mask);
+	while (call_again(&wait, result));
 	call_end(&wait);
 	return result;
 }
@@ -267,9 +298,12 @@ PROF_EXPORT int ppoll(struct pollfd *fds, nfds_t count, const struct timespec *t
 PROF_EXPORT int __ppoll_chk(struct pollfd *fds, nfds_t count, const struct timespec *timeout,
 			    const sigset_t *mask, size_t fds_bytes)
 {
-	struct wait wait = call_begin(mask);
-	int result = real_get()->__ppoll_chk(fds, count, timeout, mask, fds_bytes);
+	struct wait wait = call_begin(mask, timeout);
+	int result;
 
+	do
+		result = real_get()->__ppoll_chk(fds, count, wait.timeout, mask, fds_bytes);
+	while (call_again(&wait, result));
 	call_end(&wait);
 	return result;
 }
@@ -277,9 +311,12 @@ PROF_EXPORT int __ppoll_chk(struct pollfd *fds, nfds_t count, const struct times
 PROF_EXPORT int pselect(int count, fd_set *reads, fd_set *writes, fd_set *excepts,
 			const struct timespec *timeout, const sigset_t *mask)
 {
-	struct wait wait = call_begin(mask);
-	int result = real_get()->pselect(count, reads, writes, excepts, timeout, mask);
+	struct wait wait = call_begin(mask, timeout);
+	int result;
 
+	do
+		result = real_get()->pselect(count, reads, writes, excepts, wait.timeout, mask);
+	while (call_again(&wait, result));
 	call_end(&wait);
 	return result;
 }
@@ -287,9 +324,14 @@ PROF_EXPORT int pselect(int count, fd_set *reads, fd_set *writes, fd_set *except
 PROF_EXPORT int epoll_pwait(int fd, struct epoll_event *events, int count, int timeout_ms,
 			    const sigset_t *mask)
 {
-	struct wait wait = call_begin(mask);
-	int result = real_get()->epoll_pwait(fd, events, count, timeout_ms, mask);
+	struct timespec timeout = { timeout_ms / 1000, timeout_ms % 1000 * 1000000L };
+	struct wait wait = call_begin(mask, timeout_ms < 0 ? NULL : &timeout);
+	int result;
 
+	do
+		result = real_get()->epoll_pwait(fd, events, count, call_timeout_ms(wait.timeout),
+						 mask);
+	while (call_again(&wait, result));
 	call_end(&wait);
 	return result;
 }
@@ -305,8 +347,10 @@ PROF_EXPORT int epoll_pwait2(int fd, struct epoll_event *events, int count,
 		errno = ENOSYS;
 		return -1;
 	}
-	wait = call_begin(mask);
-	result = next->epoll_pwait2(fd, events, count, timeout, mask);
+	wait = call_begin(mask, timeout);
+	do
+		result = next->epoll_pwait2(fd, events, count, wait.timeout, mask);
+	while (call_again(&wait, result));
 	call_end(&wait);
 	return result;
 }
@@ -406,14 +450,11 @@ static int call_suspend_without(int sig_or_mask, bool is_signo)
 static int call_wait(const sigset_t *set, siginfo_t *info, const struct timespec *timeout)
 {
 	struct signals_thread *self = signals_self();
-	uint64_t bit = signals_bit(), before = 0, end_ns = UINT64_MAX;
+	uint64_t bit = signals_bit(), before = 0, end_ns = call_end_ns(timeout);
 	struct timespec left = timeout ? *timeout : (struct timespec){ 0, 0 };
 	siginfo_t taken;
 	int result = 0;
 
-	if (timeout)
-		end_ns = os_monotonic_ns() + (uint64_t)left.tv_sec * UINT64_C(1000000000) +
-			 (uint64_t)left.tv_nsec;
 	os_sigmask(SIG_BLOCK, &bit, &before);
 	signals_wait_begin();
 	signals_release(self);
@@ -450,6 +491,17 @@ static bool call_pending(void)
 	return true;
 }
 
+/* UINT64_MAX: never, or in centuries. */
+static uint64_t call_end_ns(const struct timespec *timeout)
+{
+	const uint64_t second_ns = 1000000000;
+
+	if (!timeout || timeout->tv_sec < 0 || (uint64_t)timeout->tv_sec > UINT32_MAX)
+		return UINT64_MAX;
+	return os_monotonic_ns() + (uint64_t)timeout->tv_sec * second_ns +
+	       (uint64_t)timeout->tv_nsec;
+}
+
 /* None left: a wait of no length still takes what is pending. */
 static void call_time_left(struct timespec *left, uint64_t end_ns)
 {
@@ -464,18 +516,20 @@ static void call_time_left(struct timespec *left, uint64_t end_ns)
  * From here until the kernel has put the call's own mask in place our signal is blocked there, so that
  * the call itself is what it interrupts. Nobody who handles it, and nothing changed: a straight pass.
  */
-static struct wait call_begin(const sigset_t *mask)
+static struct wait call_begin(const sigset_t *mask, const struct timespec *timeout)
 {
-	struct wait wait = { .self = mask ? signals_self() : NULL };
+	struct wait wait = { .self = mask ? signals_self() : NULL, .timeout = timeout };
 	uint64_t bit = signals_bit(), before = 0, waiting_mask;
 
 	if (!wait.self)
 		return wait;
+	wait.end_ns = call_end_ns(timeout);
+	atomic_store_explicit(&wait.self->cut_short, false, memory_order_relaxed);
 	wait.was_blocked = atomic_load_explicit(&wait.self->blocked, memory_order_relaxed);
-	if (!wait.was_blocked && !signals_handled() && sigismember(mask, signals_number()) != 1) {
-		wait.self = NULL;
+	wait.is_masked = wait.was_blocked || signals_handled() ||
+			 sigismember(mask, signals_number()) == 1;
+	if (!wait.is_masked)
 		return wait;
-	}
 	os_sigmask(SIG_BLOCK, &bit, &before);
 	wait.was_kernel_blocked = before & bit;
 	memcpy(&waiting_mask, mask, sizeof(waiting_mask));
@@ -484,12 +538,35 @@ static struct wait call_begin(const sigset_t *mask)
 	return wait;
 }
 
+/*
+ * A tick that came while our signal was blocked, here or in a handler of the program, is let through by
+ * the call's own mask, and ends it: no business of the program's, it waits on for the rest of its time.
+ */
+static bool call_again(struct wait *wait, int result)
+{
+	if (result >= 0 || errno != EINTR || !wait->self ||
+	    !atomic_load_explicit(&wait->self->cut_short, memory_order_relaxed))
+		return false;
+	atomic_store_explicit(&wait->self->cut_short, false, memory_order_relaxed);
+	if (wait->timeout) {
+		call_time_left(&wait->left, wait->end_ns);
+		wait->timeout = &wait->left;
+	}
+	return true;
+}
+
+/* Never less than what is left. */
+static int call_timeout_ms(const struct timespec *timeout)
+{
+	return timeout ? (int)(timeout->tv_sec * 1000 + (timeout->tv_nsec + 999999) / 1000000) : -1;
+}
+
 /* Keeps errno: it is the call's. */
 static void call_end(const struct wait *wait)
 {
 	uint64_t bit = signals_bit();
 
-	if (!wait->self)
+	if (!wait->is_masked)
 		return;
 	atomic_store_explicit(&wait->self->blocked, wait->was_blocked, memory_order_relaxed);
 	if (!wait->was_kernel_blocked)

@@ -17,6 +17,8 @@ bool signals_pending(struct signals_thread *self);
 /* Hand what is pending for the calling thread to the kernel: it is delivered before this returns, or as
    soon as the kernel's mask lets it through. any */
 void signals_release(struct signals_thread *self);
+/* The program has set an alternate stack of this size. any */
+void signals_meet_stack(size_t size_bytes);
 /* Has the program a handler of its own? any */
 bool signals_handled(void);
 /* Our signal as a kernel mask bit. any */

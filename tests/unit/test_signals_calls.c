@@ -207,7 +207,29 @@ static void returns_blocked(void)
 	note("handled %d", run.handled);
 }
 
+/* The least that Linux allows: what the kernel writes itself may not fit on some processors. */
+static void small_stacks(void)
+{
+	char *room = calloc(2, 65536);
+	stack_t stack = { .ss_sp = room + 65536, .ss_size = 2048 }, old;
+
+	note("set %d", sigaltstack(&stack, NULL));
+	note("read %d", sigaltstack(NULL, &old));
+	note("is it: %d, bytes %zu", old.ss_sp == stack.ss_sp, old.ss_size);
+	for (int i = 0; i < 65536; i++) {
+		if (room[i])
+			note("written %d bytes below it", 65536 - i);
+	}
+	handle(NULL, SA_SIGINFO, 0);
+	raise(SIGURG);
+	stack.ss_flags = SS_DISABLE;
+	note("let go %d", sigaltstack(&stack, &old));
+	note("of none: %d, %d", sigaltstack((void *)8, NULL), errno);
+	free(room);
+}
+
 SAME(signals_calls, actions)
+SAME(signals_calls, small_stacks)
 SAME(signals_calls, system_v)
 SAME(signals_calls, reset_hand)
 SAME(signals_calls, blocked)

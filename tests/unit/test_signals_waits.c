@@ -3,6 +3,8 @@
  */
 #include "twin.h"
 
+#include <sys/time.h>
+
 /* ---- taking ---- */
 
 static void note_info(const char *where, int taken, const siginfo_t *info)
@@ -202,6 +204,38 @@ static void pauses(void)
 	note_mask("afterwards");
 }
 
+static void on_alarm(int signo)
+{
+	note("signal %d", signo);
+}
+
+/* What is pending when a call lets it through ends the call; a tick does not. */
+static void waits_in_spite_of_a_tick(void)
+{
+	int (*const calls[])(const sigset_t *) = { wait_suspend, wait_ppoll, wait_pselect,
+						   wait_epoll, wait_epoll2 };
+	const struct itimerval soon = { .it_value = { 0, 20000 } };
+	const uint64_t bit = UINT64_C(1) << (SIGURG - 1);
+	sigset_t none;
+
+	sigemptyset(&none);
+	signal(SIGALRM, on_alarm);
+	for (unsigned i = 0; i < PROF_COUNT(calls); i++) {
+		for (int is_handled = 0; is_handled < 2; is_handled++) {
+			mask(SIG_BLOCK, SIGALRM, is_handled ? 0 : SIGURG);
+			signal(SIGURG, is_handled ? on_signal : SIG_DFL);
+			os_sigmask(SIG_BLOCK, &bit, NULL);
+			if (run.taken)
+				tick();
+			if (calls[i] == wait_suspend)
+				setitimer(ITIMER_REAL, &soon, NULL);
+			note("call %u: %d", i, calls[i](&none));
+			os_sigmask(SIG_UNBLOCK, &bit, NULL);
+			mask(SIG_SETMASK, SIGUSR2, 0);
+		}
+	}
+}
+
 SAME(signals_waits, waits)
 SAME(signals_waits, waits_in_a_thread)
 SAME(signals_waits, taken_by_another_thread)
@@ -210,3 +244,4 @@ SAME(signals_waits, polls)
 SAME(signals_waits, selects)
 SAME(signals_waits, waits_for_epoll)
 SAME(signals_waits, pauses)
+SAME(signals_waits, waits_in_spite_of_a_tick)
