@@ -110,6 +110,7 @@ void signals_thread_begin(struct signals_thread *self, bool blocked)
 	/* First held, whatever it turns out to be: something may be pending in the kernel. */
 	atomic_store_explicit(&self->blocked, true, memory_order_relaxed);
 	os_sigmask(SIG_UNBLOCK, &bit, &before);
+	self->born_mask = before & ~bit;
 	if (blocked || (before & bit))
 		return;
 	atomic_store_explicit(&self->blocked, false, memory_order_relaxed);
@@ -237,6 +238,19 @@ uint64_t signals_bit(void)
 	return signo ? UINT64_C(1) << (signo - 1) : 0;
 }
 
+/*
+ * A Go runtime has its threads born with everything blocked and lets all through by a system call. Of our bit
+ * nothing is seen, the kernel has not blocked it; but of no other bit that is left blocked at birth the kernel
+ * knows nothing unless somebody unblocked it, and handlers of signals only add to the mask.
+ */
+void signals_meet_mask(struct signals_thread *self, uint64_t kernel_mask)
+{
+	if (self->born_mask & ~kernel_mask) {
+		self->born_mask = 0;
+		signals_set_blocked(self, false);
+	}
+}
+
 bool signals_handled(void)
 {
 	struct signals_action action;
@@ -307,6 +321,14 @@ void signals_release(struct signals_thread *self)
 	}
 }
 
+void signals_set_blocked(struct signals_thread *self, bool is_blocked)
+{
+	atomic_store_explicit(&self->blocked, is_blocked, memory_order_relaxed);
+	/* The kernel delivers it as soon as its own mask allows. */
+	if (!is_blocked && signals_pending(self))
+		signals_release(self);
+}
+
 void signals_wait_begin(void)
 {
 	pid_t tid = os_gettid();
@@ -348,9 +370,11 @@ bool signals_tick(const siginfo_t *info)
 
 static void signals_handler(int signo, siginfo_t *info, void *context)
 {
-	struct signals_thread *self;
+	struct signals_thread *self = signals.hooks->self();
 
 	(void)signo;
+	if (self)
+		signals_meet_mask(self, *(const uint64_t *)&((ucontext_t *)context)->uc_sigmask);
 	if (signals.hooks->tick(info, context)) {
 		signals_note_cut(context);
 		if (atomic_load_explicit(&signals.held, memory_order_relaxed) != HELD_READY)
@@ -365,7 +389,6 @@ static void signals_handler(int signo, siginfo_t *info, void *context)
 		signals_note_cut(context);
 		return; /* no longer waiting */
 	}
-	self = signals.hooks->self();
 	if (self && atomic_load_explicit(&self->blocked, memory_order_relaxed))
 		signals_hold(self, info);
 	else

@@ -11,7 +11,8 @@
  * signals_start() and in a process that is not ours (vfork), every interposed call is a straight pass
  * to libc.
  *
- * Interposed in signals_calls.c: sigaction signal bsd_signal ssignal sysv_signal __sysv_signal sigset sigaltstack
+ * Interposed in signals_calls.c and signals_waits.c: sigaction signal bsd_signal ssignal sysv_signal
+ * __sysv_signal sigset sigaltstack
  * sigignore siginterrupt sigprocmask pthread_sigmask sighold sigrelse sigpause sigsuspend sigwait
  * sigwaitinfo sigtimedwait sigpending signalfd ppoll __ppoll_chk pselect epoll_pwait epoll_pwait2
  *
@@ -36,6 +37,7 @@ struct signals_thread {
 	_Atomic uint32_t pending_era; /* void once the disposition has been set to "ignore" since */
 	_Atomic uint64_t waiting_mask; /* of the ppoll, sigsuspend, ... that it is in */
 	_Atomic bool cut_short; /* that call, by nothing but a tick */
+	uint64_t born_mask; /* blocked since its birth, as far as libc has been told */
 	siginfo_t pending_info;
 };
 

@@ -1,5 +1,5 @@
 /*
- * signals_state.h - what the interposed calls (signals_calls.c) ask of signals.c.
+ * signals_state.h - what the interposed calls (signals_calls.c, signals_waits.c) ask of signals.c.
  */
 #ifndef SIGNALS_STATE_H
 #define SIGNALS_STATE_H
@@ -12,8 +12,13 @@ bool signals_own(int signo);
 struct signals_thread *signals_self(void);
 /* Read and replace the virtual disposition, as sigaction(2) does. any */
 void signals_disposition(const struct sigaction *act, struct sigaction *old);
+/* The calling thread's kernel mask is this one: where the program has changed it past libc, what it wants of our
+   signal is what the kernel has. any */
+void signals_meet_mask(struct signals_thread *self, uint64_t kernel_mask);
 /* Is a signal pending for the calling thread, its own or the process's? any */
 bool signals_pending(struct signals_thread *self);
+/* Block or unblock it virtually in the calling thread; unblocked, it gets what has been held. any */
+void signals_set_blocked(struct signals_thread *self, bool is_blocked);
 /* Hand what is pending for the calling thread to the kernel: it is delivered before this returns, or as
    soon as the kernel's mask lets it through. any */
 void signals_release(struct signals_thread *self);

@@ -78,6 +78,41 @@ static void threads_inherit(void)
 	pthread_attr_destroy(&attr);
 }
 
+static void *unblock_past_libc(void *says_first)
+{
+	const uint64_t none = 0;
+	sigset_t all;
+
+	os_sigmask(SIG_SETMASK, &none, NULL);
+	if (says_first)
+		note_mask("past libc");
+	raise(SIGURG);
+	note("handled %d", run.handled);
+	note_mask("afterwards");
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, NULL);
+	raise(SIGURG);
+	note("handled %d", run.handled);
+	note_pending("blocked by libc");
+	return NULL;
+}
+
+/* As a Go runtime has it. */
+static void threads_unblock_past_libc(void)
+{
+	sigset_t all, old;
+
+	handle(on_signal, 0, 0);
+	sigfillset(&all);
+	for (int i = 0; i < 2; i++) {
+		pthread_sigmask(SIG_SETMASK, &all, &old);
+		pthread_t thread = spawn(NULL, unblock_past_libc, i ? &all : NULL);
+		pthread_sigmask(SIG_SETMASK, &old, NULL);
+		pthread_join(thread, NULL);
+		note_mask("main");
+	}
+}
+
 static void end_of(const char *where, pid_t child)
 {
 	int status = -1;
@@ -192,6 +227,7 @@ static void ignores_by_default(void)
 
 SAME(signals_processes, interrupts)
 SAME(signals_processes, threads_inherit)
+SAME(signals_processes, threads_unblock_past_libc)
 SAME(signals_processes, forks)
 SAME(signals_processes, forks_and_stops)
 SAME(signals_processes, execs)

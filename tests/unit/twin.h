@@ -32,8 +32,10 @@
 
 #define COOKIE ((void *)0x5eed)
 
-/* Takes signals_calls.o from the archive, also where a sanitizer's library has most of its names. */
+/* Takes both objects from the archive, also where a sanitizer's library has most of their names. */
+int __sigpause(int sig_or_mask, int is_signo);
 static int (*const interposed)(int) __attribute__((used)) = sighold;
+static int (*const waiting)(int, int) __attribute__((used)) = __sigpause;
 
 static struct {
 	bool taken; /* the signal is held in this run */
