@@ -32,6 +32,9 @@ CLI := $(patsubst %.c,$(O)/%.o,$(wildcard cli/*.c))
 UNIT := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 E2E := $(if $(filter thread,$(SAN)),,$(patsubst %.c,$(B)/%,$(wildcard tests/e2e/test_*.c)))
 TOOLS := $(patsubst tests/tools/%.c,$(B)/tests/%,$(wildcard tests/tools/*.c))
+# Debian's, or another; without one its tests are skipped.
+GO := $(firstword $(wildcard /usr/lib/go-*/bin/go) $(shell command -v go))
+TOOLS += $(if $(GO),$(if $(SAN),,$(B)/tests/go_library.so))
 FUZZ := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/*.c))
 MAN := $(patsubst %.in,$(B)/%,$(wildcard man/*.in))
 
@@ -71,6 +74,9 @@ $(B)/tests/unit/test_progress: $(O)/cli/progress.o
 $(B)/tests/e2e/%: tests/e2e/%.c $(call SHARED,tests/e2e) $(B)/libprof.a
 	@mkdir -p $(@D)
 	$(LINK_TEST) -lc $(B)/libprof.a $(ZLIB)
+$(B)/tests/go_library.so: tests/programs/go_library.go
+	@mkdir -p $(@D)
+	GO111MODULE=off GOCACHE=$(CURDIR)/build/tools/go-cache $(GO) build -buildmode=c-shared -o $@ $<
 $(B)/tests/%: tests/tools/%.c
 	@mkdir -p $(@D)
 	$(COMPILE) -MF $@.d -o $@ $<

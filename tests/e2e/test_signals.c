@@ -4,6 +4,7 @@
  */
 #include "common.h"
 
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -21,6 +22,30 @@ static const char *library_of(struct run *run, const char *name)
 
 	RUN_CHECK(run, status == 0, "cc %s.c: %s", name, said);
 	return library;
+}
+
+/* The same as without us, silently, and the burning is in the profile: it is all that counts. */
+static void check_same(struct run *run, unsigned wanted_ms, ...) __attribute__((sentinel));
+
+static void check_same(struct run *run, unsigned wanted_ms, ...)
+{
+	struct run *plain = run_new();
+	char *argv[RUN_ARGS_MAX];
+	size_t count = 0;
+	va_list args;
+
+	va_start(args, wanted_ms);
+	while ((argv[count] = va_arg(args, char *)))
+		count++;
+	va_end(args);
+	plain->is_plain = true;
+	run_args(plain, argv);
+	run_args(run, argv);
+	RUN_CHECK(run, run->status == plain->status, "without us: %s", run_ending(plain));
+	RUN_CHECK(run, strcmp(run->out, plain->out) == 0, "stdout without us:\n%s", plain->out);
+	RUN_CHECK(run, strcmp(run->err, plain->err) == 0, "stderr without us:\n%s", plain->err);
+	common_check(run, run_file(run, ".cpu.pb.gz"), "burn", "spin", wanted_ms);
+	run_free(plain);
 }
 
 /* ---- calls that return early ---- */
@@ -86,4 +111,31 @@ Test(signals_early, some_by_the_monotonic_clock)
 
 	RUN_CHECK(run, strncmp(run->out, "nanosleep 0\n", 12) != 0, "none came back early");
 	run_free(run);
+}
+
+/* ---- a Go runtime, whose scheduler sends our signal ---- */
+
+static void check_go(bool is_before)
+{
+	struct run *run = run_new();
+	const char *tested = run_tested("LIBMONPROF");
+	const char *library = run_text(run, "%.*s/tests/go_library.so",
+				       (int)(strrchr(tested, '/') - tested), tested);
+
+	if (access(library, R_OK) != 0)
+		cr_skip_test("%s is not there: no Go", library);
+	if (is_before)
+		run->preload = run_text(run, "%s %s", tested, library);
+	check_same(run, 300, python_path(), run_program("go_host.py"), library, NULL);
+	run_free(run);
+}
+
+Test(signals_go, loaded_before_the_start)
+{
+	check_go(true);
+}
+
+Test(signals_go, loaded_after_the_start)
+{
+	check_go(false);
 }
