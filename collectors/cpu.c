@@ -61,6 +61,8 @@ static struct {
 	uint64_t gone_samples, gone_cpu_ns; /* of threads that are gone; drainer's */
 	uint64_t start_cpu_ns; /* the process's CPU clock when the session began */
 	uint64_t earlier_samples, earlier_ns; /* in recordings that are complete; drainer's */
+	_Atomic uint64_t skipped; /* ticks that were to be no sample */
+	uint64_t earlier_skipped;
 } cpu;
 
 static errmsg cpu_start(void);
@@ -141,7 +143,8 @@ static void cpu_after_fork(void)
 	cpu.gone_perf_ticks = 0;
 	cpu.gone_cpu_ns = 0;
 	cpu.start_cpu_ns = os_process_cpu_ns();
-	cpu.earlier_samples = cpu.earlier_ns = 0;
+	cpu.earlier_samples = cpu.earlier_ns = cpu.earlier_skipped = 0;
+	atomic_store(&cpu.skipped, 0);
 }
 
 static void cpu_thread_begin(struct thread *thread)
@@ -200,6 +203,7 @@ static bool cpu_tick(const siginfo_t *info, void *context)
 	struct thread *thread = thread_self();
 	struct cpu_thread *own;
 	uint64_t cpu_ns, used_ns;
+	bool is_due;
 
 	if (info->si_code == SI_TIMER && thread_cookie_ours((uintptr_t)info->si_value.sival_ptr))
 		thread = thread_enter_tick((uintptr_t)info->si_value.sival_ptr);
@@ -207,19 +211,24 @@ static bool cpu_tick(const siginfo_t *info, void *context)
 		thread = thread_enter();
 	else
 		return false;
-	if (!thread)
-		return true; /* of a thread that has ended, or after the end */
+	if (!thread) {
+		/* Of a thread that has ended, or inside of a callback, or after the end. */
+		atomic_fetch_add_explicit(&cpu.skipped, 1, memory_order_relaxed);
+		return true;
+	}
 	own = own_of(thread);
 	if (info->si_code == POLL_IN)
 		atomic_store_explicit(&own->perf_ticks, own->perf_ticks + 1, memory_order_relaxed);
 	cpu_ns = os_thread_cpu_ns();
 	used_ns = cpu_ns - own->sampled_cpu_ns;
 	/* The clock may be refused (seccomp), and then says 0. */
-	if (cpu_ns > own->sampled_cpu_ns &&
-	    used_ns >= atomic_load_explicit(&cpu.period_ns, memory_order_relaxed) / 2 &&
-	    !atomic_load_explicit(&cpu.stopped, memory_order_relaxed) &&
-	    record_stack(thread, METRIC_cpu_cpu, os_monotonic_ns(), used_ns,
-			 os_program_counter(interrupted))) {
+	is_due = cpu_ns > own->sampled_cpu_ns &&
+		 used_ns >= atomic_load_explicit(&cpu.period_ns, memory_order_relaxed) / 2 &&
+		 !atomic_load_explicit(&cpu.stopped, memory_order_relaxed);
+	if (!is_due) {
+		atomic_fetch_add_explicit(&cpu.skipped, 1, memory_order_relaxed);
+	} else if (record_stack(thread, METRIC_cpu_cpu, os_monotonic_ns(), used_ns,
+				os_program_counter(interrupted))) {
 		own->sampled_cpu_ns = cpu_ns;
 		atomic_store_explicit(&own->samples, own->samples + 1, memory_order_relaxed);
 	}
@@ -273,6 +282,9 @@ static void cpu_flush(uint64_t time_ns, collector_note *note)
 	log_format(text, sizeof(text), "%llu",
 		   (unsigned long long)(samples * NS_PER_S / (used_ns | 1)));
 	note("cpu.achieved_hz", text);
+	log_format(text, sizeof(text), "%llu",
+		   (unsigned long long)(atomic_load(&cpu.skipped) - cpu.earlier_skipped));
+	note("cpu.skipped", text);
 	note("cpu.clock", cpu.clock == CLOCK_CHOICE_MONOTONIC ? "monotonic" :
 			  cpu.wants_perf		      ? "tick+perf" :
 								"tick");
@@ -282,6 +294,7 @@ static void cpu_renew(uint64_t time_ns)
 {
 	(void)time_ns;
 	cpu.earlier_samples = samples_sum();
+	cpu.earlier_skipped = atomic_load(&cpu.skipped);
 	cpu.earlier_ns = os_process_cpu_ns() - cpu.start_cpu_ns;
 }
 

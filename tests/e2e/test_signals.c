@@ -4,6 +4,7 @@
  */
 #include "common.h"
 
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -111,6 +112,174 @@ Test(signals_early, some_by_the_monotonic_clock)
 
 	RUN_CHECK(run, strncmp(run->out, "nanosleep 0\n", 12) != 0, "none came back early");
 	run_free(run);
+}
+
+/* ---- stacks, timers and signals of the program's own ---- */
+
+static void check_own(const char *function)
+{
+	struct run *run = run_new();
+
+	run_set(run, "MONPROF_CPU_HZ", "1000");
+	run_set(run, "MONPROF_QUIET", "yes");
+	check_same(run, 300, python_path(), run_program("own_signals.py"), function,
+		   library_of(run, "own_signals"), NULL);
+	run_free(run);
+}
+
+Test(signals_own, alternate_stacks_that_are_too_small)
+{
+	check_own("small_stacks");
+}
+
+Test(signals_own, coroutines_with_an_alternate_stack)
+{
+	check_own("contexts");
+}
+
+Test(signals_own, timers)
+{
+	check_own("timers");
+}
+
+Test(signals_own, storms)
+{
+	check_own("storms");
+}
+
+/* All of burn's 0.6 s: those of the threads that have everything blocked too. */
+Test(signals_own, threads_born_with_everything_blocked)
+{
+	struct run *run = run_new();
+
+	check_same(run, 600, python_path(), run_program("own_signals.py"), "born_blocked", NULL);
+	run_free(run);
+}
+
+static bool is_stopped(struct run *run)
+{
+	const char *stat = run_read(run, run_text(run, "/proc/%d/stat", run->pid));
+	const char *state = stat ? strrchr(stat, ')') : NULL;
+
+	return state && state[2] == 'T';
+}
+
+Test(signals_own, stopped_and_continued)
+{
+	struct run *run = run_new();
+
+	run_start(run, python_path(), run_program("own_signals.py"), "stopped", NULL);
+	run_await(run, "ready\n");
+	for (unsigned i = 0; i < 20; i++) {
+		cr_assert_eq(kill(run->pid, SIGSTOP), 0);
+		while (!is_stopped(run))
+			usleep(1000);
+		cr_assert_eq(kill(run->pid, SIGCONT), 0);
+		usleep(5000);
+	}
+	cr_assert_eq(kill(run->pid, SIGUSR2), 0);
+	run_wait(run);
+	common_check_burnt(run);
+	RUN_CHECK(run, strcmp(run->out, "ready\n[12]\n") == 0, "stdout differs");
+	run_free(run);
+}
+
+/* ---- libraries that load libraries ---- */
+
+/* outer.so looks for libinner.so in $ORIGIN/inner, which its own RUNPATH says; nobody else is to see it. */
+static void check_dlopen(const char *preload)
+{
+	struct run *run = run_new();
+	const char *outer = run_text(run, "%s/outer.so", run->root);
+	const char *tested = run_tested("LIBMONPROF");
+	char *said;
+	int status;
+
+	said = run_tool(run, &status, "sh", "-euc",
+			"mkdir $0/inner\n"
+			"echo 'int inner(void) { return 7; }' |\n"
+			"    cc -shared -fPIC -x c -o $0/inner/libinner.so -\n"
+			"cc -shared -fPIC -Wl,--enable-new-dtags,-rpath,'$ORIGIN/inner' -o $1 $2",
+			run->root, outer, run_program("outer.c"), NULL);
+	RUN_CHECK(run, status == 0, "cc: %s", said);
+	if (preload)
+		run->preload = run_text(run, preload, tested, outer);
+	check_same(run, 300, python_path(), run_program("outer.py"), outer, NULL);
+	run_free(run);
+}
+
+Test(signals_dlopen, by_runpath)
+{
+	check_dlopen(NULL);
+}
+
+/* Its constructor does it, in front of ours or after. */
+Test(signals_dlopen, by_runpath_from_constructors)
+{
+	check_dlopen("%s %s");
+	check_dlopen("%2$s %1$s");
+}
+
+/* ---- losses ---- */
+
+/* The sum of the numbers behind a key in the profile's comments. */
+static uint64_t comment(const struct stacks *stacks, const char *key)
+{
+	uint64_t sum = 0;
+
+	for (const char *at = stacks->comments; (at = strstr(at, key)); at += strlen(key))
+		sum += strtoull(at + strlen(key), NULL, 10);
+	return sum;
+}
+
+/*
+ * Whatever brought our handler is in the profile: as a sample, as one that was not to be, or as a loss. A handler
+ * of the test's own, around ours, counts them.
+ */
+static void check_ticks(const char *clock, unsigned seconds)
+{
+	struct run *run = run_new();
+	const char *library = library_of(run, "wrap_handler");
+	struct stacks *stacks;
+	uint64_t samples = 0, skipped, lost, entries;
+
+	run->preload = run_text(run, "%s %s", library, run_tested("LIBMONPROF"));
+	run->limit_s = 120;
+	run_set(run, "MONPROF_CPU_HZ", "1000");
+	run_set(run, "MONPROF_CPU_CLOCK", clock);
+	run_set(run, "MONPROF_COLLECT", "cpu");
+	run_set(run, "MONPROF_QUIET", "yes");
+	run_go(run, python_path(), run_program("wrap_handler.py"), library, "4",
+	       run_text(run, "%u", seconds), NULL);
+	stacks = stacks_read(run, run_check_good(run));
+	for (size_t i = 0; i < stacks->count; i++) {
+		const struct stack *stack = &stacks->stacks[i];
+
+		if (!stacks_is(stack->frames[stack->depth - 1], "[thread exit]"))
+			samples += stack->count;
+	}
+	entries = strtoull(run->out, NULL, 10);
+	skipped = comment(stacks, "cpu.skipped=");
+	lost = comment(stacks, "lost.ring_full=") + comment(stacks, "lost.unsure=") +
+	       comment(stacks, "lost.no_memory=");
+	RUN_CHECK(run, entries == samples + skipped + lost,
+		  "%llu times in the handler, but %llu samples, %llu skipped, %llu lost; %s",
+		  (unsigned long long)entries, (unsigned long long)samples,
+		  (unsigned long long)skipped, (unsigned long long)lost, stacks->comments);
+	RUN_CHECK(run, samples > 100 * seconds && lost * 1000 <= entries, "%llu samples, %llu lost",
+		  (unsigned long long)samples, (unsigned long long)lost);
+	stacks_free(stacks);
+	run_free(run);
+}
+
+Test(signals_losses, every_tick_is_accounted_for)
+{
+	check_ticks("auto", 2);
+}
+
+Test(signals_losses, every_tick_of_the_timer_is_accounted_for)
+{
+	check_ticks("tick", 1);
 }
 
 /* ---- a Go runtime, whose scheduler sends our signal ---- */

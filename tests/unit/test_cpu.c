@@ -66,6 +66,12 @@ Test(cpu, ticks_that_come_close_together_make_one_sample)
 	cr_expect_eq(taken(), 0);
 	tick(PERIOD_NS + PERIOD_NS / 2);
 	cr_expect_eq(taken(), PERIOD_NS / 2);
+	OWN->flush(1, note);
+	cr_expect_not_null(strstr(os.notes, "cpu.skipped=1;"), "%s", os.notes);
+	os.notes[0] = '\0';
+	OWN->renew(2);
+	OWN->flush(3, note);
+	cr_expect_not_null(strstr(os.notes, "cpu.skipped=0;"), "%s", os.notes);
 }
 
 Test(cpu, an_end_says_what_is_left)
@@ -279,7 +285,8 @@ Test(cpu, says_how_often_it_looked)
 	sample(2);
 	os.process_ns = 19999999;
 	OWN->flush(1, note);
-	cr_expect_str_eq(os.notes, "period.cpu=10000000;cpu.achieved_hz=100;cpu.clock=tick;");
+	cr_expect_str_eq(os.notes,
+			 "period.cpu=10000000;cpu.achieved_hz=100;cpu.skipped=0;cpu.clock=tick;");
 	os.notes[0] = '\0';
 	os.of_fails = true;
 	OWN->thread_gone(thread);
