@@ -8,9 +8,11 @@
  * Each first asks whether it is about our signal, in a profiled thread of our process; if not, it is a
  * straight pass to libc.  The semantics of the old calls are those of glibc's manual.
  */
+#include "log.h"
 #include "os.h"
 #include "real.h"
 #include "signals_state.h"
+#include "text.h"
 
 #include <errno.h>
 #include <stdatomic.h>
@@ -22,12 +24,14 @@ sighandler_t bsd_signal(int signo, sighandler_t handler);
 
 static struct {
 	_Atomic bool interrupts; /* siginterrupt(3) was told so, for signal() to come */
+	_Atomic bool has_said; /* that a signalfd gets none */
 } calls;
 
 static sighandler_t call_signal(int signo, sighandler_t handler, int flags, bool masks_itself);
 static int call_mask(struct signals_thread *self, int how, const sigset_t *set, sigset_t *old);
 static bool call_was_blocked(struct signals_thread *self);
 static void call_born(struct signals_thread *self, int how, const sigset_t *set);
+static void call_say_missing(void);
 static int call_mask_one(int how, int signo);
 
 /* ---- disposition ---- */
@@ -159,6 +163,8 @@ PROF_EXPORT int signalfd(int fd, const sigset_t *mask, int flags)
 
 	if (!signals_own(signals_number()))
 		return real_get()->signalfd(fd, mask, flags);
+	if (sigismember(mask, signals_number()) == 1 && sigismember(mask, SIGSTKFLT) != 1)
+		call_say_missing();
 	/* It would read our ticks, wherever they wait. */
 	kept = *mask;
 	sigdelset(&kept, signals_number());
@@ -260,6 +266,18 @@ static void call_born(struct signals_thread *self, int how, const sigset_t *set)
 		self->born_mask &= bits;
 	else if (how == SIG_UNBLOCK)
 		self->born_mask &= ~bits;
+}
+
+/* Who names a signal that nothing sends has named them all, and does not mean ours. */
+static void call_say_missing(void)
+{
+	char name[16];
+
+	if (atomic_exchange(&calls.has_said, true))
+		return;
+	text_signal_print((uint64_t)signals_number(), name, sizeof(name));
+	log_line("SIG%s does not come to the program's signalfd (MONPROF_SIGNAL names another)",
+		 name);
 }
 
 /* Block or unblock our signal alone; 1 if it was blocked. A thread without a virtual mask has a real one. */

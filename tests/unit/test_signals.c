@@ -278,6 +278,18 @@ Test(signals, signalfd_reads_no_ticks)
 	cr_expect_eq(poll(&poll_fd, 1, 0), 0);
 	raise(SIGUSR1);
 	cr_expect_eq(poll(&poll_fd, 1, 0), 1);
+	cr_expect_eq(lines, 1, "it is told, as it would be waited for in vain");
+}
+
+Test(signals, who_wants_all_signals_does_not_mean_ours)
+{
+	sigset_t all, others = set_of(SIGUSR1, SIGIO);
+
+	sigfillset(&all);
+	take();
+	cr_assert_geq(signalfd(-1, &all, SFD_NONBLOCK), 0);
+	cr_assert_geq(signalfd(-1, &others, SFD_NONBLOCK), 0);
+	cr_expect_eq(lines, 0);
 }
 
 Test(signals, the_default_action_is_the_kernels)
