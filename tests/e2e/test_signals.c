@@ -40,6 +40,7 @@ static void check_same(struct run *run, unsigned wanted_ms, ...)
 		count++;
 	va_end(args);
 	plain->is_plain = true;
+	plain->limit_s = run->limit_s = 120;
 	run_args(plain, argv);
 	run_args(run, argv);
 	RUN_CHECK(run, run->status == plain->status, "without us: %s", run_ending(plain));
@@ -94,6 +95,8 @@ Test(signals_early, none_at_1000_hz)
 
 Test(signals_early, none_by_the_tick_alone)
 {
+	if (!run_is_full())
+		cr_skip_test("only in a full run: the tick is beside perf's clock too");
 	check_early("1000", "tick");
 }
 
@@ -110,7 +113,7 @@ Test(signals_early, some_by_the_monotonic_clock)
 {
 	struct run *run = run_early("1000", "monotonic");
 
-	RUN_CHECK(run, strncmp(run->out, "nanosleep 0\n", 12) != 0, "none came back early");
+	RUN_CHECK(run, strcmp(run->out, early_none) != 0, "none came back early");
 	run_free(run);
 }
 
@@ -216,6 +219,8 @@ Test(signals_dlopen, by_runpath)
 /* Its constructor does it, in front of ours or after. */
 Test(signals_dlopen, by_runpath_from_constructors)
 {
+	if (!run_is_full())
+		cr_skip_test("only in a full run");
 	check_dlopen("%s %s");
 	check_dlopen("%2$s %1$s");
 }
@@ -266,8 +271,9 @@ static void check_ticks(const char *clock, unsigned seconds)
 		  "%llu times in the handler, but %llu samples, %llu skipped, %llu lost; %s",
 		  (unsigned long long)entries, (unsigned long long)samples,
 		  (unsigned long long)skipped, (unsigned long long)lost, stacks->comments);
-	RUN_CHECK(run, samples > 100 * seconds && lost * 1000 <= entries, "%llu samples, %llu lost",
-		  (unsigned long long)samples, (unsigned long long)lost);
+	/* One in a thousand; a handful of so few is chance. */
+	RUN_CHECK(run, samples > 100 * seconds && lost <= entries / 1000 + 3,
+		  "%llu samples, %llu lost", (unsigned long long)samples, (unsigned long long)lost);
 	stacks_free(stacks);
 	run_free(run);
 }
@@ -279,6 +285,8 @@ Test(signals_losses, every_tick_is_accounted_for)
 
 Test(signals_losses, every_tick_of_the_timer_is_accounted_for)
 {
+	if (!run_is_full())
+		cr_skip_test("only in a full run: both clocks tick in the other one");
 	check_ticks("tick", 1);
 }
 
@@ -301,6 +309,8 @@ static void check_go(bool is_before)
 
 Test(signals_go, loaded_before_the_start)
 {
+	if (!run_is_full())
+		cr_skip_test("only in a full run");
 	check_go(true);
 }
 

@@ -17,8 +17,8 @@
 #include <unistd.h>
 
 #define ROOM 65536
-#define SWITCHES 20000
-#define QUEUED 20000
+#define SWITCHES 10000
+#define QUEUED 10000
 
 void small_stacks(void);
 void contexts(void);
