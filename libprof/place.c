@@ -106,6 +106,13 @@ uint64_t place_flush_ns(void)
 										 flush_ns;
 }
 
+uint64_t place_wait_ns(uint64_t most_ns)
+{
+	uint64_t wanted_ns = option_number(OPTION_EXIT_WAIT);
+
+	return wanted_ns < most_ns ? wanted_ns : most_ns;
+}
+
 uint32_t place_ring_bytes(uint32_t record_bytes)
 {
 	uint64_t wanted = option_number(OPTION_RING);

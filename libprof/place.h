@@ -24,6 +24,8 @@ const char *place_cwd(void);
 const char *place_recording(void);
 /* MONPROF_FLUSH, and no longer than MONPROF_ROTATE. any */
 uint64_t place_flush_ns(void);
+/* MONPROF_EXIT_WAIT, and no more than that. any */
+uint64_t place_wait_ns(uint64_t most_ns);
 /* MONPROF_RING, made a power of two that holds a few records of this many bytes. any */
 uint32_t place_ring_bytes(uint32_t record_bytes);
 /* Has the recording, of so many bytes, lasted as long or become as large as MONPROF_ROTATE and MONPROF_DISK say? Makes

@@ -44,6 +44,7 @@ static struct {
 	_Atomic uint32_t forking; /* threads between fork's prepare and parent handlers */
 	bool is_forking_watched;
 	bool hears_events; /* there are sub-interpreters: the audit hook stays linked */
+	_Atomic bool is_late_told; /* by whoever gave up first: that ends the process, perhaps */
 	struct frames_place fork_call; /* of the last fork: where Python called it */
 } session;
 
@@ -292,7 +293,7 @@ static void ending(void)
 void session_exit(void)
 {
 	if (session_ours())
-		end(SESSION_EXIT_NS, false);
+		end(place_wait_ns(SESSION_EXIT_NS), false);
 }
 
 void session_finish(void)
@@ -317,7 +318,7 @@ static void end(uint64_t timeout_ns, bool may_start)
 		return;
 	if (is_first)
 		stop_taking();
-	if (!drain_end(timeout_ns, may_start) && is_first)
+	if (!drain_end(timeout_ns, may_start) && !atomic_exchange(&session.is_late_told, true))
 		log_line("the end of the program waits no longer for the profile: "
 			 "if it is not there, its recording is, %s",
 			 place_recording());
@@ -378,6 +379,7 @@ static void child(void)
 	atomic_store(&session.state, STARTING);
 	atomic_store(&session.pending, 0);
 	atomic_store(&session.forking, 0);
+	atomic_store(&session.is_late_told, false);
 	signals_after_fork();
 	if (!option_number(OPTION_CHILDREN)) {
 		running_leave();

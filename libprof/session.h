@@ -35,7 +35,8 @@ void session_thread_begin(struct thread *thread);
 /* The calling thread must not be interrupted any more (seccomp). any */
 void session_thread_end(void);
 
-/* The process ends now, perhaps out of a signal handler; waits at most SESSION_EXIT_NS. exit */
+/* The process ends now, perhaps out of a signal handler; waits for MONPROF_EXIT_WAIT, and at most SESSION_EXIT_NS.
+   exit */
 void session_exit(void);
 /* The process ends, not out of a signal handler: ELF destructor. exit */
 void session_finish(void);

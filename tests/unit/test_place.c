@@ -145,6 +145,14 @@ Test(place, offsets_lead_to_the_same_code)
 	cr_assert_eq(memcmp(all.bytes + offset, (const void *)here, 16), 0);
 }
 
+Test(place, nobody_waits_longer_than_is_wanted)
+{
+	setenv("MONPROF_EXIT_WAIT", "3s", 1);
+	begin();
+	cr_assert_eq(place_wait_ns(UINT64_C(2000000000)), 2000000000);
+	cr_assert_eq(place_wait_ns(UINT64_C(4000000000)), 3000000000);
+}
+
 Test(place, rings_are_powers_of_two)
 {
 	setenv("MONPROF_RING", "129k", 1);

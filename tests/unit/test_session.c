@@ -50,6 +50,7 @@ errmsg __wrap_place_next(bool is_used, struct recording_head *head);
 void __wrap_place_close(const char *path);
 void __wrap_place_dump(drain_breathe *breathe);
 uint64_t __wrap_place_flush_ns(void);
+uint64_t __wrap_place_wait_ns(uint64_t most_ns);
 void __wrap_place_files_export(drain_breathe *breathe);
 void __wrap_budget_renew(void);
 void __wrap_budget_begin(void);
@@ -171,11 +172,26 @@ Test(session, an_exit_starts_nobody_and_waits_less)
 	cr_expect_str_eq(done(), "stop close quiet drain_end(2) symbol_close");
 }
 
+Test(session, an_exit_waits_no_longer_than_it_may)
+{
+	start();
+	stage.has_no_patience = true;
+	session_exit();
+	cr_expect_str_eq(done(), "stop close quiet drain_end(0) symbol_close");
+}
+
+/* After it the process is gone, whatever the first one waits for. */
+static void second_exit(void)
+{
+	session_exit();
+	cr_expect_eq(stage.lines, 1, "it says that it waits no longer");
+}
+
 Test(session, who_comes_second_only_waits)
 {
 	start();
 	stage.drain_end_fails = true;
-	stage.in_drain_end = session_exit;
+	stage.in_drain_end = second_exit;
 	session_finish();
 	cr_expect_str_eq(done(), "stop close quiet drain_end(10,start) drain_end(2) symbol_close");
 	cr_expect_eq(stage.lines, 1, "one of them says it");
