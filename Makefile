@@ -2,7 +2,7 @@
 #
 #   make                the library and the command      make demo    see it work
 #   make check          quick tests, one Python          make test    all tests, every Python
-#   make lint  format  bench  fuzz  pythons  install  uninstall  clean
+#   make lint  format  bench  fuzz  hunt  pythons  install  uninstall  clean
 #   make check-cpython  CPython's own tests with and without us, TESTS=all or names
 #
 # CC=clang  SAN=address|undefined|thread  PYTHON=/path/to/python3  PREFIX=/usr/local  DESTDIR=
@@ -103,6 +103,7 @@ bench: tests ; bench/run
 fuzz: ; $(MAKE) B=build/fuzz SAN=fuzzer-no-link,address CC=clang fuzz-run
 fuzz-run: $(FUZZ) ; set -e; for fuzz in $^; do echo $$fuzz; mkdir -p $$fuzz.corpus; $$fuzz -verbosity=0 \
 	-max_total_time=$(FUZZ_SECONDS) -timeout=10 -artifact_prefix=$$fuzz- $$fuzz.corpus; done
+hunt: tests ; B=$(B) PYTHON=$(PYTHON) RUNS=$(RUNS) SECONDS=$(SECONDS) SEED=$(SEED) FIRST=$(FIRST) tests/hunt
 install: all man
 	install -D -m 755 $(B)/libmonprof.so $(ROOT)/lib/libmonprof.so
 	install -D -m 755 $(B)/monprof $(ROOT)/bin/monprof
@@ -111,7 +112,7 @@ uninstall:
 	rm -f $(ROOT)/lib/libmonprof.so $(ROOT)/bin/monprof \
 		$(foreach page,$(notdir $(MAN)),$(ROOT)/share/man/man*/$(page))
 clean: ; rm -rf $(filter-out build/pythons build/tools,$(wildcard build/*))
-.PHONY: all tests man check check-cpython test lint format pythons demo bench fuzz fuzz-run install uninstall clean
+.PHONY: all tests man check check-cpython test lint format pythons demo bench fuzz fuzz-run hunt install uninstall clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 -include $(shell find $(B) -path build/pythons -prune -o -name '*.d' -print 2>/dev/null)
