@@ -191,13 +191,18 @@ static void plan_begin(void)
 /* What was observed and not yet written is the parent's. */
 static void calls_after_fork(void)
 {
+	struct calls_interpreter *main = &calls.interpreters[CALLS_MAIN];
 	uint32_t count = atomic_load(&calls.tree_count);
 
 	if (calls.mode == CALLS_OFF)
 		return;
 	monitoring_after_fork();
-	monitoring_set(&calls.interpreters[CALLS_MAIN].tool, 0);
+	if (main->tool.events)
+		monitoring_set(&main->tool, 0);
+	/* What is not touched stays the parent's memory, and costs nothing. */
 	for (unsigned i = 0; i < CALLS_INTERPRETERS; i++) {
+		if (i != CALLS_MAIN && !atomic_load(&calls.has_others))
+			break;
 		if (i != CALLS_MAIN)
 			atomic_store(&calls.interpreters[i].is_known, false);
 		calls_shut(&calls.interpreters[i]);
@@ -206,7 +211,8 @@ static void calls_after_fork(void)
 	atomic_store(&calls.drainer, 0);
 	atomic_store(&calls.drainer_earlier_ns, 0);
 	for (uint32_t i = 0; i < count; i++) {
-		calls_tree_give(calls_tree_at(i));
+		if (atomic_load(&calls_tree_at(i)->state) != CALLS_TREE_FREE)
+			calls_tree_give(calls_tree_at(i));
 	}
 	plan_begin();
 }
