@@ -86,6 +86,7 @@ static void window_watch(void);
 static uint64_t window_end_ticks(const struct calls_interpreter *one);
 static void losses_say(void);
 static void trees_stock(void);
+static unsigned used_count(void);
 
 /* ---- start ---- */
 
@@ -199,10 +200,7 @@ static void calls_after_fork(void)
 	monitoring_after_fork();
 	if (main->tool.events)
 		monitoring_set(&main->tool, 0);
-	/* What is not touched stays the parent's memory, and costs nothing. */
-	for (unsigned i = 0; i < CALLS_INTERPRETERS; i++) {
-		if (i != CALLS_MAIN && !atomic_load(&calls.has_others))
-			break;
+	for (unsigned i = 0; i < used_count(); i++) {
 		if (i != CALLS_MAIN)
 			atomic_store(&calls.interpreters[i].is_known, false);
 		calls_shut(&calls.interpreters[i]);
@@ -479,8 +477,14 @@ static uint64_t calls_remainder(enum metric metric, uint64_t own_ns)
 static void calls_stop(void)
 {
 	atomic_store(&calls.is_stopped, true);
-	for (unsigned i = 0; i < CALLS_INTERPRETERS; i++)
+	for (unsigned i = 0; i < used_count(); i++)
 		calls_shut(&calls.interpreters[i]);
+}
+
+/* Places of interpreters that ever were. In a forked child, what is not touched costs nothing. */
+static unsigned used_count(void)
+{
+	return atomic_load(&calls.has_others) ? CALLS_INTERPRETERS : CALLS_MAIN + 1;
 }
 
 static void calls_leave(void)

@@ -21,6 +21,7 @@
 
 #define THREAD_STACK_BYTES (512 * 1024)
 #define INTERVAL_LEAST_NS UINT64_C(2000000)
+#define REST_NS INTERVAL_LEAST_NS
 #define INTERVAL_FIRST_NS UINT64_C(20000000)
 #define INTERVAL_MOST_NS UINT64_C(100000000)
 #define TARGET_SHARE 8 /* of the fullest ring, at a pass: stacks may get deeper at once */
@@ -31,6 +32,7 @@
 static struct {
 	struct drain_settings settings;
 	struct recording *recording;
+	struct recording *inherited; /* a fork's parent's */
 	uint64_t interval_ns, next_flush_ns, next_turn_ns, next_look_ns;
 	uint64_t written_samples; /* by the last flush */
 	uint64_t earlier_ns; /* CPU time of the threads that were parked */
@@ -40,6 +42,7 @@ static struct {
 	uint64_t export_ns,
 		export_begun_ns; /* CPU time of exports, and when this part of one began */
 	uint64_t next_export_ns, pause_ns;
+	bool has_rested;
 	bool was_stopped; /* an export, by `breathe` */
 	bool was_flushed; /* and no pass has come after it: nothing waits */
 	bool is_finishing; /* nobody takes samples any more */
@@ -48,6 +51,7 @@ static struct {
 
 static void *drain_main(void *unused);
 static errmsg thread_create(void);
+static bool rest(void);
 static bool enter(void);
 static void begin_recording(void);
 static uint32_t turn(void);
@@ -68,6 +72,7 @@ static void note(const char *key, const char *value);
 static void note_costs(void);
 static void note_number(const char *key, uint64_t number);
 static void park(void);
+static void leave(void);
 static void finish(void);
 static void add_remainders(void);
 
@@ -81,7 +86,7 @@ errmsg drain_begin(const struct drain_settings *settings)
 	drain.before = drain.told = (struct threads_sums){ 0 };
 	drain.before_ns = drain.told_ns = drain.export_ns = 0;
 	drain.next_export_ns = drain.pause_ns = 0;
-	drain.is_finishing = drain.disk_failed = drain.has_refused = false;
+	drain.is_finishing = drain.disk_failed = drain.has_refused = drain.has_rested = false;
 	atomic_store(&drain_door.asked, 0);
 	atomic_store(&drain_door.state, DRAIN_IDLE);
 	return drain_start();
@@ -102,18 +107,29 @@ errmsg drain_start(void)
 	return error;
 }
 
-void drain_after_fork(void)
+bool drain_after_fork(void)
 {
-	/* A parked drainer left everything whole; one that was not may have been in the middle of it. */
-	if (atomic_load(&drain_door.state) == DRAIN_PARKED) {
-		stack_release();
-		recording_free(drain.recording);
-	} else {
-		stack_abandon();
-	}
+	uint32_t state = atomic_load(&drain_door.state);
+
+	/* Given back by the thread: touched here, it would all be copied while the program waits. */
+	if (drain.recording)
+		drain.inherited = drain.recording;
 	drain.recording = NULL;
 	atomic_store(&drain_door.tid, 0);
 	atomic_store(&drain_door.state, DRAIN_IDLE);
+	/* A parked one left everything whole; one that was not may have been in the middle of it. */
+	return state != DRAIN_STARTING && state != DRAIN_RESTING && state != DRAIN_RUNNING;
+}
+
+bool drain_is_empty(void)
+{
+	if (drain.recording || drain.settings.hooks.holds_ns() != UINT64_MAX)
+		return false;
+	for (struct thread *thread = thread_next(NULL); thread; thread = thread_next(thread)) {
+		if (ring_used(&thread->ring))
+			return false;
+	}
+	return true;
 }
 
 uint64_t drain_cpu_ns(void)
@@ -151,7 +167,7 @@ static void *drain_main(void *unused)
 	uint32_t asked;
 
 	(void)unused;
-	if (!enter())
+	if (!rest() || !enter())
 		return NULL;
 	while (!((asked = turn()) & (DRAIN_FINISH | DRAIN_PARK))) {
 		if (task_alone() && drain.settings.hooks.alone())
@@ -281,15 +297,36 @@ static bool breathe(void)
 	return !drain.was_stopped;
 }
 
+/* False: it was enough, this thread is to end. */
+static bool rest(void)
+{
+	uint32_t resting = DRAIN_RESTING;
+
+	atomic_store(&drain_door.tid, os_gettid());
+	prctl(PR_SET_NAME, "monprof");
+	/* Once: where forks follow each other the rings must be emptied all the same. */
+	if (drain.has_rested)
+		return true;
+	drain.has_rested = true;
+	atomic_store(&drain_door.state, DRAIN_RESTING);
+	os_futex_wait(&drain_door.asked, 0, REST_NS);
+	if (!atomic_compare_exchange_strong(&drain_door.state, &resting, DRAIN_STARTING))
+		return false;
+	if (atomic_load(&drain_door.asked) != DRAIN_PARK)
+		return true;
+	leave();
+	return false;
+}
+
 static bool enter(void)
 {
 	bool own_descriptors = os_descriptors_own();
 
-	atomic_store(&drain_door.tid, os_gettid());
 	log_divert(os_gettid());
-	prctl(PR_SET_NAME, "monprof");
 	drain.settings.head.reopen = !own_descriptors;
 	if (!drain.recording) {
+		recording_free(drain.inherited);
+		drain.inherited = NULL;
 		drain.recording = recording_new(&drain.settings.head);
 		if (!drain.recording) {
 			log_line("no memory for a recording: not profiled");
@@ -456,11 +493,17 @@ static void park(void)
 {
 	drain.settings.hooks.end();
 	recording_detach(drain.recording);
-	drain.earlier_ns += os_thread_cpu_ns();
 	log_divert(0);
+	leave();
+}
+
+static void leave(void)
+{
+	drain.earlier_ns += os_thread_cpu_ns();
 	atomic_store(&drain_door.state, DRAIN_PARKED);
 	os_futex_wake(&drain_door.state);
 	answer();
+	drain.settings.hooks.parked();
 }
 
 static void finish(void)

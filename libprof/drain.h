@@ -2,9 +2,12 @@
  * drain.h - our own thread: rings in, recording out; the clock of everything periodic.
  *
  *            drain_start                      drain_park, or end of work
- *   IDLE ---------------> RUNNING -------------------------> PARKED ---> (drain_start) RUNNING
- *                            |        drain_finish
- *                            +-----------------------------> DONE
+ *   IDLE ----> RESTING ----> RUNNING -------------------------> PARKED ---> (drain_start) RESTING
+ *                 |             |        drain_finish
+ *                 +-------------+-----------------------------> DONE
+ *                  drain_forget
+ *
+ * A thread rests before it begins: a process that ends, forks or execs at once pays for no more than the thread itself.
  *
  * A session has one recording after the other, if hooks->is_full says so: the one is closed, the next begun, and the
  * first one exported while the rings go on being emptied into the second.
@@ -29,6 +32,8 @@ struct drain_hooks {
 	void (*begin)(bool own_descriptors);
 	/* It is about to end and its descriptors with it. drainer */
 	void (*end)(void);
+	/* It is parked; whoever wanted that waits for it, or has just given up. drainer */
+	void (*parked)(void);
 	/* Every pass. drainer */
 	void (*pass)(uint64_t time_ns);
 	/* After it: what collectors kept outside of the rings. drainer */
@@ -87,14 +92,18 @@ bool drain_flush(uint64_t timeout_ns);
 bool drain_finish(uint64_t timeout_ns);
 /* The same, and where it is parked, start it (not out of a signal handler). exit */
 bool drain_end(uint64_t timeout_ns, bool may_start);
+/* Nothing was taken yet, nobody takes anything any more, and the thread has not begun: it never will. False: there is
+   something to be finished. exit */
+bool drain_forget(void);
 /* any */
 bool drain_is_parked(void);
 /* CPU time of our own threads in this session. drainer */
 uint64_t drain_cpu_ns(void);
 /* Of that: in `finish` and `dump`. drainer */
 uint64_t drain_export_ns(void);
-/* Nobody's any more: in the child of a fork. setup */
-void drain_after_fork(void);
+/* Nobody's any more: in the child of a fork. False: it was at work, and has left in the middle of it what is never to
+   be touched again, the heap first of all. setup */
+bool drain_after_fork(void);
 /* Kernel id of the thread, 0 when there is none. any */
 pid_t drain_tid(void);
 

@@ -6,28 +6,33 @@
 #include "drain.h"
 #include "os.h"
 
+#define ASK_AGAIN_NS UINT64_C(10000000)
 #define GONE_STEP_NS 20000
 #define GONE_LOOKS \
 	64 /* before we sleep: a thread that has said its last is gone sooner than we would wake */
 
 struct drain_door drain_door;
 
-static bool await_state(enum drain_state least, uint64_t timeout_ns);
+static uint64_t least(uint64_t one_ns, uint64_t other_ns);
+static bool await_state(enum drain_state wanted, uint64_t timeout_ns);
 static bool await_gone(uint64_t end_ns);
 
 bool drain_park(uint64_t timeout_ns)
 {
-	uint64_t end_ns = os_monotonic_ns() + timeout_ns;
+	uint64_t now = os_monotonic_ns(), end_ns = now + timeout_ns;
 	uint32_t state = atomic_load(&drain_door.state);
 
-	if (state != DRAIN_STARTING && state != DRAIN_RUNNING)
+	if (state == DRAIN_IDLE || state >= DRAIN_PARKED)
 		return true;
-	drain_ask(DRAIN_PARK);
-	if (!await_state(DRAIN_PARKED, timeout_ns)) {
-		atomic_fetch_and(&drain_door.asked, ~(uint32_t)DRAIN_PARK);
-		return false;
-	}
-	return await_gone(end_ns);
+	do {
+		drain_ask(DRAIN_PARK);
+		if (await_state(DRAIN_PARKED, least(end_ns - now, ASK_AGAIN_NS)))
+			return await_gone(end_ns);
+		/* Somebody else may have started it, and taken back what had been asked before. */
+		now = os_monotonic_ns();
+	} while (now < end_ns);
+	atomic_fetch_and(&drain_door.asked, ~(uint32_t)DRAIN_PARK);
+	return false;
 }
 
 bool drain_flush(uint64_t timeout_ns)
@@ -35,6 +40,8 @@ bool drain_flush(uint64_t timeout_ns)
 	uint64_t end = os_monotonic_ns() + timeout_ns;
 	uint32_t before = atomic_load(&drain_door.answered);
 
+	if (atomic_load(&drain_door.state) == DRAIN_RESTING && drain_is_empty())
+		return true;
 	drain_ask(DRAIN_FLUSH);
 	while (atomic_load(&drain_door.answered) == before) {
 		uint32_t state = atomic_load(&drain_door.state);
@@ -76,6 +83,14 @@ bool drain_end(uint64_t timeout_ns, bool may_start)
 	}
 }
 
+bool drain_forget(void)
+{
+	uint32_t resting = DRAIN_RESTING;
+
+	return atomic_load(&drain_door.state) == resting && drain_is_empty() &&
+	       atomic_compare_exchange_strong(&drain_door.state, &resting, DRAIN_DONE);
+}
+
 bool drain_is_parked(void)
 {
 	return atomic_load(&drain_door.state) == DRAIN_PARKED;
@@ -92,13 +107,18 @@ void drain_ask(uint32_t bits)
 	os_futex_wake(&drain_door.asked);
 }
 
+static uint64_t least(uint64_t one_ns, uint64_t other_ns)
+{
+	return one_ns < other_ns ? one_ns : other_ns;
+}
+
 /* States only grow while someone waits. */
-static bool await_state(enum drain_state least, uint64_t timeout_ns)
+static bool await_state(enum drain_state wanted, uint64_t timeout_ns)
 {
 	uint64_t end = os_monotonic_ns() + timeout_ns;
 	uint32_t state;
 
-	while ((state = atomic_load(&drain_door.state)) < least) {
+	while ((state = atomic_load(&drain_door.state)) < wanted) {
 		uint64_t now = os_monotonic_ns();
 
 		if (now >= end)

@@ -15,6 +15,7 @@
 enum drain_state {
 	DRAIN_IDLE,
 	DRAIN_STARTING,
+	DRAIN_RESTING,
 	DRAIN_RUNNING,
 	DRAIN_PARKED,
 	DRAIN_DONE,
@@ -29,6 +30,8 @@ struct drain_door {
 };
 extern struct drain_door drain_door;
 
+/* While it rests: there is nothing that it would write. any */
+bool drain_is_empty(void);
 /* Set bits and wake it. any */
 void drain_ask(uint32_t bits);
 

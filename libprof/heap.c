@@ -24,7 +24,7 @@
 #endif
 
 static struct {
-	/* Set by the first allocation of any thread; heap_after_fork's question: is there a heap? */
+	/* Set by the first allocation of any thread. */
 	_Atomic bool started;
 } heap;
 
@@ -35,7 +35,6 @@ void *mpj_calloc(size_t count, size_t size_bytes);
 void *mpj_realloc(void *block, size_t size_bytes);
 void mpj_free(void *block);
 int mpj_mallctl(const char *name, void *old, size_t *old_bytes, void *new_value, size_t new_bytes);
-void mpj_je_jemalloc_postfork_child(void);
 
 extern const char *mpj_malloc_conf;
 extern void (*mpj_malloc_message)(void *self, const char *text);
@@ -125,10 +124,6 @@ void heap_trim(void)
 {
 }
 
-void heap_after_fork(void)
-{
-}
-
 #else
 
 void heap_trim(void)
@@ -136,13 +131,6 @@ void heap_trim(void)
 	/* 4096 is MALLCTL_ARENAS_ALL. */
 	if (atomic_load_explicit(&heap.started, memory_order_relaxed))
 		mpj_mallctl("arena.4096.purge", NULL, NULL, NULL, 0);
-}
-
-void heap_after_fork(void)
-{
-	/* Its mutexes are made anew: whoever held one is not in this process. */
-	if (atomic_load_explicit(&heap.started, memory_order_relaxed))
-		mpj_je_jemalloc_postfork_child();
 }
 
 /* What jemalloc asks of the process and does not get; the list is STUBS of jemalloc.sh. */

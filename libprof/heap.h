@@ -3,6 +3,8 @@
  *
  * The library links Debian's libjemalloc_pic.a under a prefix of its own, without its constructor and
  * blind to MALLOC_CONF.  The program's heap, its malloc hooks and its fork locks never meet ours.
+ *
+ * In a forked child it is as it was: sound if no thread was inside it, and else never to be used again.
  */
 #ifndef HEAP_H
 #define HEAP_H
@@ -22,7 +24,5 @@ char *heap_strdup(const char *text) __attribute__((malloc));
 bool heap_grow(void **items, size_t *capacity, size_t needed, size_t item_bytes);
 /* Give the memory that is free back to the kernel. drainer */
 void heap_trim(void);
-/* Make the heap usable in a forked child whose other threads are gone. setup, in the child */
-void heap_after_fork(void);
 
 #endif

@@ -13,7 +13,7 @@ set -eu
 CC=$1
 OBJECT=$2
 
-KEEP='malloc calloc realloc free mallctl malloc_conf malloc_message je_jemalloc_postfork_child'
+KEEP='malloc calloc realloc free mallctl malloc_conf malloc_message'
 
 # The environment, /etc/malloc.conf, the stack unwinder, the program's break and its fork handlers are
 # none of our business; the rest belongs to jemalloc's profiler and background thread, which are off,

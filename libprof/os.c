@@ -49,6 +49,8 @@ enum os_read_way { OS_READ_VM, OS_READ_FILE };
 static struct {
 	/* How os_read reads: process_vm_readv until the kernel refuses it as such. */
 	_Atomic int read_way;
+	/* A page of its own, which the kernel wipes in every copy (madvise(2), MADV_WIPEONFORK). */
+	_Atomic(_Atomic uint32_t *) claim;
 } os;
 
 /* What rt_sigaction(2) takes, <asm/signal.h>. */
@@ -435,6 +437,29 @@ void os_pages_unmap(void *pages, size_t size_bytes)
 {
 	if (pages)
 		OS_CALL(SYS_munmap, pages, size_bytes);
+}
+
+void os_memory_claim(void)
+{
+	const size_t page_bytes = 4096;
+	_Atomic uint32_t *claim = atomic_load(&os.claim);
+
+	if (!claim) {
+		claim = os_pages_map(page_bytes);
+		if (!claim || OS_CALL(SYS_madvise, claim, page_bytes, MADV_WIPEONFORK) != 0) {
+			os_pages_unmap((void *)claim, page_bytes);
+			return;
+		}
+		atomic_store(&os.claim, claim);
+	}
+	atomic_store(claim, 1);
+}
+
+bool os_memory_is_copy(void)
+{
+	_Atomic uint32_t *claim = atomic_load_explicit(&os.claim, memory_order_relaxed);
+
+	return claim && !atomic_load_explicit(claim, memory_order_relaxed);
 }
 
 bool os_descriptors_own(void)

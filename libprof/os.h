@@ -100,6 +100,12 @@ int os_sigaction(int signo, const struct sigaction *act, struct sigaction *old);
 void *os_pages_map(size_t size_bytes);
 void os_pages_unmap(void *pages, size_t size_bytes);
 
+/* From here on this memory is of this process. setup */
+void os_memory_claim(void);
+/* Is it a copy that a fork, or a clone(2) past libc, has made of that of another process, of which only the calling
+   thread is left? False also where the kernel does not know (before 4.14). any */
+bool os_memory_is_copy(void);
+
 /* Own table of descriptors, empty; false where the kernel refuses. drainer */
 bool os_descriptors_own(void);
 

@@ -37,7 +37,7 @@ static struct {
 
 static bool rotates(void);
 static void head_make(const struct place_names *names, struct recording_head *head);
-static void find_paths(void);
+static void find_program(void);
 static errmsg find_names(struct place_names *names, unsigned sequence);
 static void name_recordings(struct place_names *made);
 static const char *basename_of(const char *path);
@@ -46,19 +46,19 @@ static void read_build_id(const char *notes, size_t size_bytes);
 
 errmsg place_begin(struct recording_head *head)
 {
-	uint32_t version = pyapi_version();
 	errmsg error;
 
 	place.has_next = false;
 	atomic_store(&place.at, 0);
-	find_paths();
+	/* Anew in a forked child: it may have gone elsewhere. */
+	if (!getcwd(place.cwd, sizeof(place.cwd)))
+		log_format(place.cwd, sizeof(place.cwd), "/");
+	/* Not in one: who held the loader's lock at the fork may be gone. */
+	if (!place.mapping_count)
+		find_program();
 	error = find_names(&place.names[0], rotates());
 	if (error)
 		return error;
-	log_format(place.python, sizeof(place.python), "%u.%u.%u", version >> 24,
-		   version >> 16 & 0xff, version >> 8 & 0xff);
-	place.mapping_count = 0;
-	dl_iterate_phdr(find_mappings, NULL);
 	/* Asked here: the drainer has no stderr. */
 	place_files_begin(isatty(STDERR_FILENO) == 1);
 	head_make(&place.names[0], head);
@@ -176,13 +176,15 @@ static bool rotates(void)
 
 /* ---- paths ---- */
 
-static void find_paths(void)
+static void find_program(void)
 {
+	uint32_t version = pyapi_version();
 	ssize_t length = readlink("/proc/self/exe", place.program, sizeof(place.program) - 1);
 
 	place.program[length > 0 ? length : 0] = '\0';
-	if (!getcwd(place.cwd, sizeof(place.cwd)))
-		log_format(place.cwd, sizeof(place.cwd), "/");
+	log_format(place.python, sizeof(place.python), "%u.%u.%u", version >> 24,
+		   version >> 16 & 0xff, version >> 8 & 0xff);
+	dl_iterate_phdr(find_mappings, NULL);
 }
 
 /* Several recordings need a number each, wherever the pattern has it. */

@@ -1,16 +1,15 @@
 /*
- * session.c - start, stop, fork, exec: the order of things.
+ * session.c - start, stop, exec: the order of things.
  *
  *   event (audit hook) -> start: options, Python's layout and API, signal, threads, collectors, drainer
  *   atexit callback    -> ending: the audit hook is linked again for the last events
  *   main's Clear, _exit, ELF destructor -> end: whoever is first stops the ticks and awaits the drainer
- *   fork               -> the drainer is parked; parent: a pending call starts it again;
- *                         child: Python's after-fork hook begins a new session
+ *   fork               -> session_fork.c
  *
  * What is asked of Python from outside (the drainer, fork's parent side) goes through one pending call
  * and a set of bits that says what for.
  */
-#include "session.h"
+#include "session_state.h"
 
 #include "audit.h"
 #include "budget.h"
@@ -29,49 +28,35 @@
 #include <pthread.h>
 #include <string.h>
 
-#define PARK_NS UINT64_C(1000000000)
 #define QUIET_NS UINT64_C(500000000)
 #define VERSION_3_13 0x030d0000u
 
-/* SILENT: a forked child under MONPROF_CHILDREN=no. */
-enum session_state { NONE, STARTING, RUNNING, ENDING, OVER, OFF, SILENT };
-enum { PENDING_DRAINER = 1, PENDING_AUDIT = 2, PENDING_NAMES = 4 };
+struct session session;
 
-static struct {
-	_Atomic uint32_t state;
-	_Atomic pid_t pid; /* whose session this is */
-	_Atomic uint32_t pending; /* PENDING_ bits, taken by the pending call */
-	_Atomic uint32_t forking; /* threads between fork's prepare and parent handlers */
-	bool is_forking_watched;
-	bool hears_events; /* there are sub-interpreters: the audit hook stays linked */
-	_Atomic bool is_late_told; /* by whoever gave up first: that ends the process, perhaps */
-	struct frames_place fork_call; /* of the last fork: where Python called it */
-} session;
-
+static bool tick(const siginfo_t *info, void *context);
+static struct signals_thread *signals_self(void);
 static int event(const char *name, struct py_object *arguments, void *data);
 static bool starts_here(const char *name, struct py_object *arguments);
 static void start(void);
 static errmsg start_measuring(void);
 static errmsg start_collectors(void);
-static errmsg begin(void);
 static void begin_main(void);
 static void adopt_main(void);
 static void ending(void);
 static bool end_begins(void);
 static void end(uint64_t timeout_ns, bool may_start);
 static void stop_taking(void);
-static void child(void);
-static void ask_python(uint32_t what);
 static int pending(void *unused);
 static int burst(void *unused);
-static bool tick(const siginfo_t *info, void *context);
-static struct signals_thread *signals_self(void);
 static void thread_ending(struct thread *thread);
 static void last_words(struct thread *thread);
+static void drainer_parked(void);
 static void drainer_pass(uint64_t time_ns);
 static void drainer_flush(uint64_t time_ns, collector_note *note);
 static void drainer_renew(uint64_t time_ns);
 static bool drainer_alone(void);
+
+const struct signals_hooks session_signals = { tick, signals_self, session_ours };
 
 /* ---- the way in ---- */
 
@@ -141,7 +126,7 @@ static void start(void)
 	atomic_store(&session.state, STARTING);
 	error = start_measuring();
 	if (!error)
-		error = begin();
+		error = session_begin();
 	if (error) {
 		log_line("%s", error);
 		atomic_store(&session.state, OFF);
@@ -152,7 +137,6 @@ static void start(void)
 static errmsg start_measuring(void)
 {
 	uint32_t depth = (uint32_t)option_number(OPTION_DEPTH);
-	static const struct signals_hooks hooks = { tick, signals_self, session_ours };
 	errmsg error = frames_start();
 
 	if (!error)
@@ -164,11 +148,11 @@ static errmsg start_measuring(void)
 	record_limit(depth);
 	error = threads_start(place_ring_bytes(record_bytes(depth)), thread_ending);
 	if (!error)
-		error = signals_start((int)option_number(OPTION_SIGNAL), &hooks);
+		error = signals_start((int)option_number(OPTION_SIGNAL), &session_signals);
 	if (!error)
 		begin_main();
 	if (!error)
-		error = python_register(ending, child);
+		error = python_register(ending, session_fork_child);
 	if (!error)
 		error = start_collectors();
 	return error;
@@ -198,7 +182,7 @@ static errmsg start_collectors(void)
 }
 
 /* The session proper, of this process: in the first one, and again in each child that goes on. */
-static errmsg begin(void)
+errmsg session_begin(void)
 {
 	struct drain_settings drainer = {
 		.flush_ns = place_flush_ns(),
@@ -206,6 +190,7 @@ static errmsg begin(void)
 		.hooks = {
 			.begin = running_drainer_begin,
 			.end = running_drainer_end,
+			.parked = drainer_parked,
 			.pass = drainer_pass,
 			.write = running_write,
 			.due_ns = running_due_ns,
@@ -230,11 +215,12 @@ static errmsg begin(void)
 		return error;
 	budget_begin();
 	drainer.mappings = place_mappings(&drainer.mapping_count);
-	python_read_path(place_cwd());
-	if (!session.is_forking_watched &&
-	    pthread_atfork(session_step_aside, session_come_back, NULL) != 0)
-		return "fork cannot be watched: not profiled";
-	session.is_forking_watched = true;
+	if (!session.is_forking_watched)
+		python_read_path(place_cwd());
+	error = session_fork_watch();
+	if (error)
+		return error;
+	os_memory_claim();
 	atomic_store(&session.pid, os_getpid());
 	atomic_store(&session.state, RUNNING);
 	adopt_main();
@@ -318,7 +304,8 @@ static void end(uint64_t timeout_ns, bool may_start)
 		return;
 	if (is_first)
 		stop_taking();
-	if (!drain_end(timeout_ns, may_start) && !atomic_exchange(&session.is_late_told, true))
+	if (!(is_first && drain_forget()) && !drain_end(timeout_ns, may_start) &&
+	    !atomic_exchange(&session.is_late_told, true))
 		log_line("the end of the program waits no longer for the profile: "
 			 "if it is not there, its recording is, %s",
 			 place_recording());
@@ -335,7 +322,7 @@ static void stop_taking(void)
 	threads_quiet(QUIET_NS);
 }
 
-/* ---- fork and exec ---- */
+/* ---- exec ---- */
 
 bool session_ours(void)
 {
@@ -347,58 +334,6 @@ bool session_known(void)
 	uint32_t state = atomic_load(&session.state);
 
 	return state == RUNNING || state == ENDING || state == SILENT;
-}
-
-void session_step_aside(void)
-{
-	if (!session_ours())
-		return;
-	/* Before it is parked: from here on nobody starts it again. */
-	atomic_fetch_add(&session.forking, 1);
-	frames_place_take(&session.fork_call);
-	drain_park(PARK_NS);
-}
-
-void session_come_back(void)
-{
-	/* None counted: the session began in the middle of an unshare in another thread. */
-	if (!session_ours() || !atomic_load(&session.forking) ||
-	    atomic_fetch_sub(&session.forking, 1) > 1)
-		return;
-	if (atomic_load(&session.state) == RUNNING)
-		ask_python(PENDING_DRAINER);
-}
-
-/* Python's own after-fork hook: the child goes on as Python. */
-static void child(void)
-{
-	uint32_t state = atomic_load(&session.state);
-
-	if (state != RUNNING && state != ENDING)
-		return;
-	atomic_store(&session.state, STARTING);
-	atomic_store(&session.pending, 0);
-	atomic_store(&session.forking, 0);
-	atomic_store(&session.is_late_told, false);
-	signals_after_fork();
-	if (!option_number(OPTION_CHILDREN)) {
-		running_leave();
-		signals_stop();
-		atomic_store(&session.state, SILENT);
-		return;
-	}
-	heap_after_fork();
-	interpreters_after_fork();
-	symbol_reset();
-	drain_after_fork();
-	threads_after_fork();
-	atomic_store(&record_gate.finalizing_tid, 0);
-	running_after_fork();
-	if (begin() != NULL) {
-		running_leave();
-		signals_stop();
-		atomic_store(&session.state, OFF);
-	}
 }
 
 void session_exec_begin(void)
@@ -419,7 +354,7 @@ void session_exec_failed(void)
 
 /* ---- what Python is asked for from outside ---- */
 
-static void ask_python(uint32_t what)
+void session_ask(uint32_t what)
 {
 	uint32_t before = atomic_fetch_or(&session.pending, what);
 
@@ -444,7 +379,7 @@ static int pending(void *unused)
 	/* CPython counts threads when its after-fork hooks are done, and hooks in Python let us run before. */
 	if (what & PENDING_DRAINER && frames_place_within(&session.fork_call)) {
 		what &= ~(uint32_t)PENDING_DRAINER;
-		ask_python(PENDING_DRAINER);
+		session_ask(PENDING_DRAINER);
 	}
 	/* In the middle of another thread's fork it stays parked: that thread asks again. */
 	if (what & PENDING_DRAINER && !atomic_load(&session.forking))
@@ -535,6 +470,13 @@ static bool tick(const siginfo_t *info, void *context)
 
 /* ---- in the drainer ---- */
 
+/* Too late for the fork that wanted it? Pairs with session_come_back. */
+static void drainer_parked(void)
+{
+	if (!atomic_load(&session.forking) && atomic_load(&session.state) == RUNNING)
+		session_ask(PENDING_DRAINER);
+}
+
 static void drainer_pass(uint64_t time_ns)
 {
 	bool wanted = false;
@@ -548,7 +490,7 @@ static void drainer_pass(uint64_t time_ns)
 	/* What they run before the hook is linked is not known. */
 	if (!session.hears_events && interpreters_several() &&
 	    atomic_load(&session.state) == RUNNING)
-		ask_python(PENDING_AUDIT);
+		session_ask(PENDING_AUDIT);
 	/* Python names a thread some time after its birth, or never: we ask ever more rarely. */
 	for (struct thread *thread = thread_next(NULL); thread; thread = thread_next(thread)) {
 		uint32_t passes = ++thread->nameless_passes;
@@ -556,7 +498,7 @@ static void drainer_pass(uint64_t time_ns)
 		wanted |= !(passes & (passes - 1)) && !atomic_load(&thread->python_name_known);
 	}
 	if (wanted && atomic_load(&session.state) == RUNNING)
-		ask_python(PENDING_NAMES);
+		session_ask(PENDING_NAMES);
 }
 
 static void drainer_flush(uint64_t time_ns, collector_note *note)

@@ -87,7 +87,7 @@ void signals_stop(void)
 {
 	int signo = signals_number();
 	struct signals_thread *self;
-	struct sigaction act;
+	struct sigaction act, found;
 	uint64_t bit = signals_bit();
 
 	if (!signo)
@@ -99,7 +99,9 @@ void signals_stop(void)
 		atomic_store_explicit(&self->blocked, false, memory_order_relaxed);
 	}
 	signals_disposition(NULL, &act);
-	os_sigaction(signo, &act, NULL);
+	/* What somebody has put there past libc stays. */
+	if (os_sigaction(signo, NULL, &found) == 0 && found.sa_sigaction == signals_handler)
+		os_sigaction(signo, &act, NULL);
 	atomic_store_explicit(&signals.signo, 0, memory_order_release);
 }
 

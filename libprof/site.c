@@ -69,6 +69,9 @@ bool site_add(uintptr_t code, uintptr_t instruction, uint32_t callee)
 	struct row *row;
 	uint32_t index;
 
+	/* Nobody may be there any more who would give the lock back. */
+	if (os_memory_is_copy())
+		return true;
 	pthread_mutex_lock(&state.lock);
 	index = row_make(code, instruction);
 	table = atomic_load_explicit(&state.table, memory_order_relaxed);

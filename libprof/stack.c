@@ -69,11 +69,6 @@ void stack_begin(struct recording *recording)
 	stacks.epoch = recording_epoch(recording);
 }
 
-void stack_abandon(void)
-{
-	memset(&stacks, 0, sizeof(stacks));
-}
-
 void stack_release(void)
 {
 	intern_release(&stacks.places);

@@ -25,8 +25,6 @@ void stack_sample(const struct recording_sample *sample);
 uint32_t stack_marker(enum frame_marker marker);
 /* Has a sample been added since stack_begin? What threads used last is none. drainer */
 bool stack_any(void);
-/* Forget all without giving it back: it may be half changed, by a thread that a fork left behind. setup */
-void stack_abandon(void);
 /* Give the caches back. drainer */
 void stack_release(void);
 

@@ -65,6 +65,9 @@ static struct {
 	struct entry *oldest, *newest; /* the queue of the dead */
 	uint64_t reach_ns;
 	uint32_t serial;
+	/* left by symbol_reset to the drainer */
+	struct entry **left_buckets;
+	size_t left_count;
 	/* written by symbol_close, read by symbol_find: what was sampled later is unknown */
 	_Atomic uint64_t closed_ns;
 	/* the drainer's */
@@ -83,7 +86,8 @@ static bool put(struct entry *entry);
 static void retire(struct entry *entry, uint64_t now_ns);
 static void retire_all(uint64_t now_ns);
 static struct entry *take_drained(uint64_t time_ns);
-static void free_all(void);
+static void leave_all(void);
+static void free_table(struct entry **buckets, size_t bucket_count);
 
 errmsg symbol_watch(void)
 {
@@ -142,7 +146,8 @@ static void clear_watcher(int watcher)
 /* Must not fail, and keeps a pending exception: no Python API is called. */
 static int on_code_event(enum pyapi_code_event event, struct py_object *code)
 {
-	if (event != PYAPI_CODE_DESTROY)
+	/* In a copy of the program, whoever held a lock need not be there any more. */
+	if (event != PYAPI_CODE_DESTROY || os_memory_is_copy())
 		return 0;
 	site_forget((uintptr_t)code);
 	if (mark_get((uintptr_t)code)) {
@@ -210,6 +215,9 @@ uint32_t symbol_line(const struct symbol *symbol, uintptr_t instruction)
 void symbol_drained(uint64_t time_ns)
 {
 	struct entry *entry;
+	free_table(state.left_buckets, state.left_count);
+	state.left_buckets = NULL;
+	state.left_count = 0;
 	do {
 		pthread_mutex_lock(&state.lock);
 		entry = take_drained(time_ns);
@@ -223,11 +231,12 @@ void symbol_close(void)
 	atomic_store_explicit(&state.closed_ns, os_monotonic_ns(), memory_order_release);
 }
 
-void symbol_reset(void)
+bool symbol_reset(void)
 {
 	/* If a thread that is gone held the lock, the table may be half changed: leave it */
-	if (pthread_mutex_trylock(&state.lock) == 0)
-		free_all();
+	bool is_whole = pthread_mutex_trylock(&state.lock) == 0;
+	if (is_whole)
+		leave_all();
 	pthread_mutex_t fresh = PTHREAD_MUTEX_INITIALIZER;
 	memcpy(&state.lock, &fresh, sizeof(fresh));
 	state.buckets = NULL;
@@ -239,6 +248,18 @@ void symbol_reset(void)
 		if (state.watches[i].interpreter != py.PyInterpreterState_Main())
 			state.watches[i].interpreter = NULL;
 	mark_reset();
+	return is_whole;
+}
+
+/* To touch them here, in a forked child, would copy all that memory while the program waits. */
+static void leave_all(void)
+{
+	if (state.left_buckets) {
+		free_table(state.buckets, state.bucket_count);
+		return;
+	}
+	state.left_buckets = state.buckets;
+	state.left_count = state.bucket_count;
 }
 
 static struct entry **bucket_of(uintptr_t code)
@@ -382,14 +403,14 @@ static struct entry *take_drained(uint64_t time_ns)
 	return entry;
 }
 
-static void free_all(void)
+static void free_table(struct entry **buckets, size_t bucket_count)
 {
-	for (size_t i = 0; i < state.bucket_count; i++) {
-		while (state.buckets[i]) {
-			struct entry *entry = state.buckets[i];
-			state.buckets[i] = entry->chained;
+	for (size_t i = 0; i < bucket_count; i++) {
+		while (buckets[i]) {
+			struct entry *entry = buckets[i];
+			buckets[i] = entry->chained;
 			heap_free(entry);
 		}
 	}
-	heap_free(state.buckets);
+	heap_free(buckets);
 }

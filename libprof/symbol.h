@@ -51,8 +51,9 @@ void symbol_drained(uint64_t time_ns);
    all that is sampled later, is unknown. any */
 void symbol_close(void);
 /* Everything back to the start, but for the watchers, which CPython still has; in a forked child,
-   where every other thread is gone. setup */
-void symbol_reset(void);
+   where every other thread is gone. False: one of them was in the middle of a change, and so perhaps
+   of one of the heap, too. setup */
+bool symbol_reset(void);
 
 /* Where modules live: sys.path, longest match wins; relative entries and files are taken from cwd.
    `paths` are NUL terminated, copied. Before the drainer runs, or while it is parked. setup */

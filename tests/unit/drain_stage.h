@@ -10,6 +10,7 @@
 #include "counts.h"
 
 #include "drain.h"
+#include "drain_door.h"
 #include "os.h"
 #include "real.h"
 #include "record.h"
@@ -24,7 +25,8 @@
 #define RING_BYTES 65536
 
 static struct {
-	_Atomic unsigned begins, ends, flushes, gone, alones, remainders, finishes, lines, waits;
+	_Atomic unsigned begins, parks, ends, flushes, gone, alones, remainders, finishes, lines,
+		waits;
 	_Atomic bool own_descriptors;
 	_Atomic unsigned gone_at_remainder, ends_at_finish;
 	_Atomic unsigned closes, renews, dumps;
@@ -96,6 +98,11 @@ static void hold(void)
 {
 	sem_post(&reached);
 	sem_wait(&released);
+}
+
+static void hook_parked(void)
+{
+	atomic_fetch_add(&seen.parks, 1);
 }
 
 static void hook_pass(uint64_t time_ns)
@@ -244,6 +251,7 @@ static UNUSED void set_up(void)
 		.hooks = {
 			.begin = hook_begin,
 			.end = hook_end,
+			.parked = hook_parked,
 			.pass = hook_pass,
 			.write = hook_write,
 			.due_ns = hook_due_ns,
@@ -274,8 +282,10 @@ static UNUSED void tear_down(void)
 
 static UNUSED void begin(void)
 {
+	unsigned before = atomic_load(&seen.begins);
+
 	cr_assert_null(drain_begin(&settings));
-	while (!drain_flush(LONG_NS)) /* false at once while it starts */
+	while (atomic_load(&seen.begins) == before || !drain_flush(LONG_NS))
 		sched_yield();
 }
 

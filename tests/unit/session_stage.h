@@ -24,12 +24,13 @@ static struct {
 	unsigned lines;
 	pid_t pid; /* 0: the true one */
 	uint32_t version;
+	bool is_torn, has_rested;
 	bool is_off, no_children, is_python_ready, has_frame, is_main_alive;
 	bool queue_is_full, is_forking, has_others, signal_is_lost;
 	const char *module; /* being imported */
 	errmsg pyapi_error, frames_error, drain_error;
 	pyapi_audit_hook *event;
-	void (*ending)(void), (*child)(void);
+	void (*ending)(void), (*child)(void), (*forked)(void);
 	void (*thread_ending)(struct thread *thread);
 	int (*pending)(void *unused);
 	unsigned pending_calls; /* that wait */
@@ -274,14 +275,10 @@ void __wrap_symbol_close(void)
 	did("symbol_close");
 }
 
-void __wrap_symbol_reset(void)
+bool __wrap_symbol_reset(void)
 {
 	did("symbol_reset");
-}
-
-void __wrap_heap_after_fork(void)
-{
-	did("heap");
+	return !stage.is_torn;
 }
 
 errmsg __wrap_place_begin(struct recording_head *head)
@@ -391,7 +388,7 @@ int __wrap_pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*ch
 {
 	cr_assert_eq(prepare, session_step_aside);
 	cr_assert_eq(parent, session_come_back);
-	cr_assert_null(child);
+	stage.forked = child;
 	did("atfork");
 	return 0;
 }
@@ -457,9 +454,15 @@ bool __wrap_drain_end(uint64_t timeout_ns, bool may_start)
 	return !stage.drain_end_fails;
 }
 
-void __wrap_drain_after_fork(void)
+bool __wrap_drain_after_fork(void)
 {
 	did("drain_after_fork");
+	return !stage.is_torn;
+}
+
+bool __wrap_drain_forget(void)
+{
+	return stage.has_rested;
 }
 
 /* ---- one collector ---- */

@@ -120,6 +120,78 @@ Test(drain, parked_it_is_gone_and_started_it_goes_on)
 	cr_assert_eq(count_whole(path).value, 70 + 80 + 1000 + 500000);
 }
 
+static void hold_rest(uint64_t timeout_ns)
+{
+	(void)timeout_ns;
+	atomic_store(&on_sleep, NULL);
+	hold();
+}
+
+Test(drain, one_that_nobody_needs_never_begins)
+{
+	atomic_store(&on_sleep, hold_rest);
+	cr_assert_null(drain_begin(&settings));
+	sem_wait(&reached);
+	cr_assert(drain_flush(0), "there is nothing");
+	cr_assert(drain_forget());
+	sem_post(&released);
+	cr_assert(drain_flush(LONG_NS));
+	cr_assert(drain_park(LONG_NS));
+	cr_assert(drain_finish(LONG_NS));
+	cr_assert_null(drain_start());
+	cr_assert_eq(atomic_load(&seen.begins), 0);
+	cr_assert_eq(atomic_load(&seen.finishes), 0);
+}
+
+Test(drain, what_was_taken_before_it_begins_is_not_forgotten)
+{
+	put(70);
+	cr_assert_null(drain_begin(&settings));
+	cr_assert_not(drain_forget());
+	cr_assert(drain_finish(LONG_NS));
+	cr_assert_eq(count_whole(path).value, 70 + 1000 + 500000);
+}
+
+Test(drain, what_is_in_no_ring_yet_is_not_forgotten)
+{
+	atomic_store(&holds_ns, 1);
+	cr_assert_null(drain_begin(&settings));
+	cr_assert_not(drain_forget());
+	while (!atomic_load(&seen.begins))
+		sched_yield();
+	cr_assert_not(drain_forget());
+}
+
+static void park_rest(uint64_t timeout_ns)
+{
+	(void)timeout_ns;
+	drain_ask(DRAIN_PARK);
+}
+
+static void no_rest(uint64_t timeout_ns)
+{
+	(void)timeout_ns;
+	cr_assert_gt(atomic_load(&seen.begins), 0, "it rests again");
+	atomic_store(&on_sleep, NULL);
+}
+
+Test(drain, parked_while_it_rests_it_rests_no_more)
+{
+	put(70);
+	atomic_store(&on_sleep, park_rest);
+	cr_assert_null(drain_begin(&settings));
+	cr_assert(drain_park(LONG_NS));
+	cr_assert_eq(atomic_load(&seen.begins), 0);
+	atomic_store(&on_sleep, no_rest);
+	cr_assert_null(drain_start());
+	while (!atomic_load(&seen.begins))
+		sched_yield();
+	cr_assert_not(drain_forget(), "it has begun");
+	cr_assert(drain_park(LONG_NS));
+	cr_assert_eq(ring_used(&self->ring), 0);
+	cr_assert_geq(atomic_load(&seen.parks), 1);
+}
+
 Test(drain, starting_a_running_one_is_harmless)
 {
 	pid_t tid;
@@ -256,9 +328,15 @@ static void note_sleep(uint64_t timeout_ns)
 	}
 }
 
+static void end_rest(uint64_t timeout_ns)
+{
+	(void)timeout_ns;
+	atomic_store(&on_sleep, note_sleep);
+}
+
 static void take_steps(void)
 {
-	atomic_store(&on_sleep, note_sleep);
+	atomic_store(&on_sleep, end_rest);
 	cr_assert_null(drain_begin(&settings));
 	sem_wait(&reached);
 }

@@ -38,8 +38,7 @@ int __wrap_signals_number(void);
 void __wrap_signals_exec_begin(void);
 void __wrap_signals_exec_failed(void);
 void __wrap_symbol_close(void);
-void __wrap_symbol_reset(void);
-void __wrap_heap_after_fork(void);
+bool __wrap_symbol_reset(void);
 errmsg __wrap_place_begin(struct recording_head *head);
 const struct recording_mapping *__wrap_place_mappings(unsigned *count);
 const char *__wrap_place_cwd(void);
@@ -67,7 +66,8 @@ errmsg __wrap_drain_start(void);
 bool __wrap_drain_park(uint64_t timeout_ns);
 bool __wrap_drain_flush(uint64_t timeout_ns);
 bool __wrap_drain_end(uint64_t timeout_ns, bool may_start);
-void __wrap_drain_after_fork(void);
+bool __wrap_drain_after_fork(void);
+bool __wrap_drain_forget(void);
 
 #include "session_stage.h"
 
@@ -401,8 +401,10 @@ Test(session, a_child_has_a_session_of_its_own)
 	done();
 	stage.pid = 77;
 	record_gate.finalizing_tid = 5;
+	stage.forked();
+	cr_expect_str_eq(done(), "signals_stop", "in C, it is as it would be without us");
 	stage.child();
-	cr_expect_str_eq(done(), "heap interpreters symbol_reset drain_after_fork after_fork begin "
+	cr_expect_str_eq(done(), "interpreters symbol_reset drain_after_fork after_fork begin "
 				 "drain_begin");
 	cr_expect(session_ours());
 	cr_expect_eq(record_gate.finalizing_tid, 0);
@@ -424,6 +426,56 @@ Test(session, a_child_forgets_what_its_parent_asked)
 	session_step_aside();
 	session_come_back();
 	cr_expect(run_pending());
+}
+
+Test(session, a_child_in_a_namespace_of_its_own_may_have_its_parents_number)
+{
+	start();
+	session_step_aside();
+	done();
+	stage.forked();
+	cr_expect_not(session_ours());
+	session_exit();
+	session_finish();
+	cr_expect_str_eq(done(), "signals_stop");
+	stage.forked();
+	cr_expect_str_eq(done(), "", "its own children have nothing of ours");
+	stage.child();
+	cr_expect(session_ours());
+}
+
+Test(session, a_child_of_a_process_caught_in_the_middle_of_something_is_not_profiled)
+{
+	start();
+	session_step_aside();
+	done();
+	stage.forked();
+	stage.is_torn = true;
+	stage.child();
+	cr_expect_str_eq(done(), "signals_stop interpreters symbol_reset drain_after_fork "
+				 "after_fork signals_stop");
+	cr_expect_not(session_known());
+	cr_expect_eq(stage.lines, 1);
+}
+
+Test(session, a_parked_drainer_that_came_too_late_is_started_again)
+{
+	start();
+	session_step_aside();
+	stage.drainer.parked();
+	cr_expect_not(run_pending(), "it is wanted parked");
+	session_come_back();
+	cr_expect(run_pending());
+	stage.drainer.parked();
+	cr_expect(run_pending());
+}
+
+Test(session, an_end_without_anything_to_tell_waits_for_nobody)
+{
+	start();
+	stage.has_rested = true;
+	session_exit();
+	cr_expect_str_eq(done(), "stop close quiet symbol_close");
 }
 
 Test(session, a_child_that_is_not_wanted_is_silent)

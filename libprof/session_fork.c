@@ -1,0 +1,119 @@
+/*
+ * session_fork.c - fork, and what else wants us out of the way for a moment (unshare, setns).
+ *
+ *   prepare   the drainer is parked: it holds nothing, and nobody counts it as a thread
+ *   parent    a pending call starts it again, once CPython has counted
+ *   child     the process is as it would be without us: our signal is the program's. Most children exec or
+ *             end at once, and pay for no more than that
+ *
+ * In a child that goes on as Python its after-fork hook begins a session of its own. Memory that is not
+ * touched there is not copied: what the parent had is given back by the child's own drainer, in its own time.
+ *
+ * Whatever another thread was in the middle of when the process was copied stays so for ever: then nothing
+ * of ours may be touched in the child, and it is not profiled.
+ */
+#include "drain.h"
+#include "interpreters.h"
+#include "log.h"
+#include "options.h"
+#include "os.h"
+#include "record.h"
+#include "running.h"
+#include "session_state.h"
+#include "symbol.h"
+
+#include <errno.h>
+#include <pthread.h>
+
+#define PARK_NS UINT64_C(1000000000)
+
+static void forked(void);
+static void leave(enum session_state state);
+
+errmsg session_fork_watch(void)
+{
+	if (!session.is_forking_watched &&
+	    pthread_atfork(session_step_aside, session_come_back, forked) != 0)
+		return "fork cannot be watched: not profiled";
+	session.is_forking_watched = true;
+	return NULL;
+}
+
+void session_step_aside(void)
+{
+	if (!session_ours())
+		return;
+	/* Before it is parked: from here on nobody starts it again. */
+	atomic_fetch_add(&session.forking, 1);
+	frames_place_take(&session.fork_call);
+	drain_park(PARK_NS);
+}
+
+void session_come_back(void)
+{
+	int saved_errno = errno;
+
+	/* None counted: the session began in the middle of an unshare in another thread. */
+	if (!session_ours() || !atomic_load(&session.forking) ||
+	    atomic_fetch_sub(&session.forking, 1) > 1)
+		return;
+	if (atomic_load(&session.state) == RUNNING)
+		session_ask(PENDING_DRAINER);
+	errno = saved_errno;
+}
+
+/*
+ * The child of any fork of libc's, in C too: async-signal-safe. Its id may even be the parent's: the first
+ * process of a new pid namespace is number 1, as the parent is in its own.
+ */
+static void forked(void)
+{
+	if (!atomic_load(&session.pid))
+		return;
+	atomic_store(&session.pid, 0);
+	if (!session_known())
+		return;
+	signals_after_fork();
+	signals_stop();
+}
+
+void session_fork_child(void)
+{
+	uint32_t state = atomic_load(&session.state);
+	bool is_whole;
+	errmsg error;
+
+	if (state != RUNNING && state != ENDING)
+		return;
+	/* Past libc our handler has not been called. */
+	forked();
+	atomic_store(&session.state, STARTING);
+	atomic_store(&session.pending, 0);
+	atomic_store(&session.forking, 0);
+	atomic_store(&session.is_late_told, false);
+	if (!option_number(OPTION_CHILDREN)) {
+		leave(SILENT);
+		return;
+	}
+	interpreters_after_fork();
+	is_whole = symbol_reset();
+	is_whole &= drain_after_fork();
+	threads_after_fork();
+	atomic_store(&record_gate.finalizing_tid, 0);
+	running_after_fork();
+	error = is_whole ? signals_start((int)option_number(OPTION_SIGNAL), &session_signals) :
+			   "our own thread was busy at the fork: not profiled";
+	if (!error)
+		error = session_begin();
+	if (!error)
+		return;
+	log_line("%s", error);
+	signals_stop();
+	leave(OFF);
+}
+
+static void leave(enum session_state state)
+{
+	running_leave();
+	atomic_store(&session.state, state);
+}

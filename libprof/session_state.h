@@ -1,0 +1,37 @@
+/*
+ * session_state.h - what session.c and session_fork.c share.
+ */
+#ifndef SESSION_STATE_H
+#define SESSION_STATE_H
+
+#include "frames.h"
+#include "session.h"
+#include "signals.h"
+
+/* SILENT: a forked child under MONPROF_CHILDREN=no. */
+enum session_state { NONE, STARTING, RUNNING, ENDING, OVER, OFF, SILENT };
+enum { PENDING_DRAINER = 1, PENDING_AUDIT = 2, PENDING_NAMES = 4 };
+
+struct session {
+	_Atomic uint32_t state;
+	_Atomic pid_t pid; /* whose session this is; 0: in a forked child that has none yet */
+	_Atomic uint32_t pending; /* PENDING_ bits, taken by the pending call */
+	_Atomic uint32_t forking; /* threads between fork's prepare and parent handlers */
+	bool is_forking_watched;
+	bool hears_events; /* there are sub-interpreters: the audit hook stays linked */
+	_Atomic bool is_late_told; /* by whoever gave up first: that ends the process, perhaps */
+	struct frames_place fork_call; /* of the last fork: where Python called it */
+};
+extern struct session session;
+extern const struct signals_hooks session_signals;
+
+/* The session proper, of this process: in the first one, and again in each child that goes on. setup */
+errmsg session_begin(void);
+/* Have Python run what these bits say, soon. any but signal */
+void session_ask(uint32_t what);
+/* Hear of every fork of libc's from now on. setup */
+errmsg session_fork_watch(void);
+/* Python's own after-fork hook: the child goes on as Python. setup */
+void session_fork_child(void);
+
+#endif
