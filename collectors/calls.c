@@ -206,6 +206,7 @@ static void calls_after_fork(void)
 		calls_shut(&calls.interpreters[i]);
 		atomic_store(&calls.interpreters[i].state, CALLS_NONE);
 	}
+	atomic_store(&calls.is_stopped, false);
 	atomic_store(&calls.drainer, 0);
 	atomic_store(&calls.drainer_earlier_ns, 0);
 	for (uint32_t i = 0; i < count; i++) {

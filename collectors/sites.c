@@ -192,6 +192,7 @@ static void sites_stop(void)
 /* Sites that told the parent tell no more: the child goes on with what is known. */
 static void sites_after_fork(void)
 {
+	atomic_store(&sites.is_stopped, false);
 	site_after_fork();
 	monitoring_after_fork();
 	atomic_store(&sites.events, 0);

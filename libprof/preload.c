@@ -188,6 +188,8 @@ PROF_EXPORT int unshare(int flags)
 {
 	int result;
 
+	if (flags & CLONE_NEWPID)
+		session_save();
 	session_step_aside();
 	result = real_get()->unshare(flags);
 	session_come_back();
@@ -198,6 +200,8 @@ PROF_EXPORT int setns(int fd, int kind)
 {
 	int result;
 
+	if (!kind || kind & CLONE_NEWPID)
+		session_save();
 	session_step_aside();
 	result = real_get()->setns(fd, kind);
 	session_come_back();

@@ -46,6 +46,7 @@ static void ending(void);
 static bool end_begins(void);
 static void end(uint64_t timeout_ns, bool may_start);
 static void stop_taking(void);
+static void start_again(void);
 static int pending(void *unused);
 static int burst(void *unused);
 static void thread_ending(struct thread *thread);
@@ -365,7 +366,19 @@ void session_ask(uint32_t what)
 	/* The queue is full. Names and sub-interpreters are asked for again; the drainer must run. */
 	atomic_fetch_and(&session.pending, ~what);
 	if (what & PENDING_DRAINER)
-		drain_start();
+		start_again();
+}
+
+static void start_again(void)
+{
+	if (!drain_start() || !end_begins())
+		return;
+	stop_taking();
+	symbol_close();
+	session.is_given_up = true;
+	atomic_store(&session.state, OVER);
+	log_line("our own thread cannot be started again: the recording ends here, %s",
+		 place_recording());
 }
 
 static int pending(void *unused)
@@ -383,7 +396,7 @@ static int pending(void *unused)
 	}
 	/* In the middle of another thread's fork it stays parked: that thread asks again. */
 	if (what & PENDING_DRAINER && !atomic_load(&session.forking))
-		drain_start();
+		start_again();
 	if (what & PENDING_AUDIT) {
 		session.hears_events = true;
 		audit_link();

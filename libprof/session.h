@@ -43,6 +43,9 @@ void session_finish(void);
 /* The calling thread tries an exec; it failed, errno is kept. exit */
 void session_exec_begin(void);
 void session_exec_failed(void);
+/* Our thread may never be started again: once its children get a pid namespace of their own, a process may have no new
+   thread (clone(2), EINVAL). The recording is brought up to date. fork */
+void session_save(void);
 /* Our thread must not be counted for a moment, nor hold anything (fork, unshare, setns); and after it, in the
    same process. fork */
 void session_step_aside(void);

@@ -39,6 +39,12 @@ errmsg session_fork_watch(void)
 	return NULL;
 }
 
+void session_save(void)
+{
+	if (session_ours() && atomic_load(&session.state) == RUNNING)
+		drain_flush(SESSION_EXIT_NS);
+}
+
 void session_step_aside(void)
 {
 	if (!session_ours())
@@ -71,8 +77,6 @@ static void forked(void)
 	if (!atomic_load(&session.pid))
 		return;
 	atomic_store(&session.pid, 0);
-	if (!session_known())
-		return;
 	signals_after_fork();
 	signals_stop();
 }
@@ -83,8 +87,9 @@ void session_fork_child(void)
 	bool is_whole;
 	errmsg error;
 
-	if (state != RUNNING && state != ENDING)
+	if (state != RUNNING && state != ENDING && !session.is_given_up)
 		return;
+	session.is_given_up = false;
 	/* Past libc our handler has not been called. */
 	forked();
 	atomic_store(&session.state, STARTING);

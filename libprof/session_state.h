@@ -18,6 +18,7 @@ struct session {
 	_Atomic uint32_t pending; /* PENDING_ bits, taken by the pending call */
 	_Atomic uint32_t forking; /* threads between fork's prepare and parent handlers */
 	bool is_forking_watched;
+	bool is_given_up; /* OVER, for want of a thread: a child may have one */
 	bool hears_events; /* there are sub-interpreters: the audit hook stays linked */
 	_Atomic bool is_late_told; /* by whoever gave up first: that ends the process, perhaps */
 	struct frames_place fork_call; /* of the last fork: where Python called it */

@@ -28,7 +28,7 @@ static struct {
 	bool is_off, no_children, is_python_ready, has_frame, is_main_alive;
 	bool queue_is_full, is_forking, has_others, signal_is_lost;
 	const char *module; /* being imported */
-	errmsg pyapi_error, frames_error, drain_error;
+	errmsg pyapi_error, frames_error, drain_error, start_error;
 	pyapi_audit_hook *event;
 	void (*ending)(void), (*child)(void), (*forked)(void);
 	void (*thread_ending)(struct thread *thread);
@@ -426,7 +426,7 @@ errmsg __wrap_drain_begin(const struct drain_settings *settings)
 errmsg __wrap_drain_start(void)
 {
 	did("drain_start");
-	return NULL;
+	return stage.start_error;
 }
 
 bool __wrap_drain_park(uint64_t timeout_ns)

@@ -276,18 +276,6 @@ Test(session, only_3_12_has_states_that_go_before_their_threads)
 
 /* ---- fork and exec ---- */
 
-Test(session, after_a_fork_python_starts_the_drainer)
-{
-	start();
-	session_step_aside();
-	cr_expect_str_eq(done(), "drain_park");
-	session_come_back();
-	cr_expect_str_eq(done(), "", "not here: Python is about to count threads");
-	cr_expect(run_pending());
-	cr_expect_str_eq(done(), "drain_start");
-	cr_expect_not(run_pending());
-}
-
 Test(session, a_return_without_a_leave_is_no_matter)
 {
 	start();
@@ -296,45 +284,6 @@ Test(session, a_return_without_a_leave_is_no_matter)
 	session_come_back();
 	cr_expect(run_pending());
 	cr_expect_str_eq(done(), "drain_park drain_start");
-}
-
-Test(session, of_those_that_fork_together_the_last_asks)
-{
-	start();
-	session_step_aside();
-	session_step_aside();
-	session_come_back();
-	cr_expect_not(run_pending(), "another is in the middle of it");
-	session_come_back();
-	cr_expect(run_pending());
-	cr_expect_str_eq(done(), "drain_park drain_park drain_start");
-}
-
-Test(session, in_the_middle_of_anothers_fork_it_stays_parked)
-{
-	start();
-	session_step_aside();
-	session_come_back();
-	session_step_aside();
-	cr_expect(run_pending());
-	cr_expect_str_eq(done(), "drain_park drain_park");
-	session_come_back();
-	cr_expect(run_pending(), "asked again");
-	cr_expect_str_eq(done(), "drain_start");
-}
-
-Test(session, while_the_forking_call_goes_on_it_is_put_off)
-{
-	start();
-	session_step_aside();
-	session_come_back();
-	stage.is_forking = true;
-	cr_expect(run_pending());
-	cr_expect(run_pending());
-	cr_expect_str_eq(done(), "drain_park");
-	stage.is_forking = false;
-	cr_expect(run_pending());
-	cr_expect_str_eq(done(), "drain_start");
 }
 
 Test(session, where_python_cannot_be_asked_the_drainer_starts_at_once)
@@ -350,16 +299,6 @@ Test(session, where_python_cannot_be_asked_the_drainer_starts_at_once)
 	cr_expect(run_pending(), "the next is asked again");
 }
 
-Test(session, a_fork_at_the_end_starts_nobody)
-{
-	start();
-	session_step_aside();
-	stage.in_drain_end = session_come_back;
-	session_finish();
-	cr_expect_not(run_pending());
-	cr_expect_str_eq(done(), "drain_park stop close quiet drain_end(10,start) symbol_close");
-}
-
 Test(session, what_waited_is_void_after_the_end)
 {
 	start();
@@ -368,145 +307,6 @@ Test(session, what_waited_is_void_after_the_end)
 	session_finish();
 	done();
 	cr_expect(run_pending());
-	cr_expect_str_eq(done(), "");
-}
-
-Test(session, a_vforked_child_is_nobodys)
-{
-	start();
-	stage.pid = 77;
-	cr_expect_not(session_ours());
-	cr_expect(session_known());
-	session_step_aside();
-	session_come_back();
-	session_exit();
-	session_finish();
-	stage.ending();
-	stage.thread_ending(thread_self());
-	session_exec_failed();
-	cr_expect_not(run_pending());
-	cr_expect_str_eq(done(), "");
-	session_exec_begin();
-	cr_expect_str_eq(done(), "exec_begin", "dispositions are its own");
-	stage.pid = 0;
-	session_finish();
-	cr_expect_neq(strlen(done()), 0, "the parent's goes on");
-}
-
-Test(session, a_child_has_a_session_of_its_own)
-{
-	start();
-	cr_assert_not_null(thread_adopt(1));
-	session_step_aside();
-	done();
-	stage.pid = 77;
-	record_gate.finalizing_tid = 5;
-	stage.forked();
-	cr_expect_str_eq(done(), "signals_stop", "in C, it is as it would be without us");
-	stage.child();
-	cr_expect_str_eq(done(), "interpreters symbol_reset drain_after_fork after_fork begin "
-				 "drain_begin");
-	cr_expect(session_ours());
-	cr_expect_eq(record_gate.finalizing_tid, 0);
-	cr_expect_eq(thread_next(NULL), thread_self());
-	cr_expect_null(thread_next(thread_self()), "the other threads stayed behind");
-	session_step_aside();
-	session_come_back();
-	cr_expect(run_pending(), "the parent's fork does not count");
-	cr_expect_str_eq(done(), "drain_park drain_start");
-}
-
-Test(session, a_child_forgets_what_its_parent_asked)
-{
-	start();
-	session_step_aside();
-	session_come_back();
-	stage.pending_calls = 0; /* CPython's queue is not inherited */
-	stage.child();
-	session_step_aside();
-	session_come_back();
-	cr_expect(run_pending());
-}
-
-Test(session, a_child_in_a_namespace_of_its_own_may_have_its_parents_number)
-{
-	start();
-	session_step_aside();
-	done();
-	stage.forked();
-	cr_expect_not(session_ours());
-	session_exit();
-	session_finish();
-	cr_expect_str_eq(done(), "signals_stop");
-	stage.forked();
-	cr_expect_str_eq(done(), "", "its own children have nothing of ours");
-	stage.child();
-	cr_expect(session_ours());
-}
-
-Test(session, a_child_of_a_process_caught_in_the_middle_of_something_is_not_profiled)
-{
-	start();
-	session_step_aside();
-	done();
-	stage.forked();
-	stage.is_torn = true;
-	stage.child();
-	cr_expect_str_eq(done(), "signals_stop interpreters symbol_reset drain_after_fork "
-				 "after_fork signals_stop");
-	cr_expect_not(session_known());
-	cr_expect_eq(stage.lines, 1);
-}
-
-Test(session, a_parked_drainer_that_came_too_late_is_started_again)
-{
-	start();
-	session_step_aside();
-	stage.drainer.parked();
-	cr_expect_not(run_pending(), "it is wanted parked");
-	session_come_back();
-	cr_expect(run_pending());
-	stage.drainer.parked();
-	cr_expect(run_pending());
-}
-
-Test(session, an_end_without_anything_to_tell_waits_for_nobody)
-{
-	start();
-	stage.has_rested = true;
-	session_exit();
-	cr_expect_str_eq(done(), "stop close quiet symbol_close");
-}
-
-Test(session, a_child_that_is_not_wanted_is_silent)
-{
-	stage.no_children = true;
-	start();
-	stage.pid = 77;
-	stage.child();
-	cr_expect_str_eq(done(), "signals_stop");
-	cr_expect(session_known(), "its execs hand on what is ignored");
-	cr_expect_not(session_ours());
-	stage.child();
-	cr_expect_str_eq(done(), "", "nor are its children");
-}
-
-Test(session, a_child_without_a_drainer_is_off)
-{
-	start();
-	done();
-	stage.drain_error = "no thread";
-	stage.child();
-	cr_expect_not_null(strstr(done(), "drain_begin stop end close signals_stop"));
-	cr_expect_not(session_known());
-}
-
-Test(session, a_child_of_one_that_is_over_has_none)
-{
-	start();
-	session_finish();
-	done();
-	stage.child();
 	cr_expect_str_eq(done(), "");
 }
 
