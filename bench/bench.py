@@ -9,6 +9,7 @@ import calls_cost
 import calls_truth
 import cost
 import exports
+import forks
 import outside
 import recording
 import start
@@ -28,6 +29,7 @@ ROWS = {
     "sample": cost.sample,
     "true": start.true,
     "pass": start.python_pass,
+    "fork": forks.fork,
     "memory": start.memory,
     "exports": exports.exports,
 }
