@@ -2,14 +2,12 @@
  * os.c - Linux: one small function per thing that the kernel does for us.
  *
  * System calls are made by number: a libc wrapper could be one that we interpose ourselves, could
- * allocate, or (timer_create) could hide the kernel's id.  OS_CALL gives the result or -errno and leaves
+ * allocate, or (timer_create) could hide the kernel's id.  os_call gives the result or -errno and leaves
  * errno alone, so nothing here can be noticed by the program that we were called out of.
- *
- * Clocks that the vdso has (monotonic, wall) go through libc's clock_gettime; a thread's CPU clock is a
- * system call in any case and goes there directly.
  */
 #include "os.h"
 #include "log.h"
+#include "os_call.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -33,16 +31,6 @@
 #define OS_SA_RESTORER 0x04000000
 #define OS_SIGNAL_FRAME_MOST 4096
 #define OS_PERF_FD_MOST 32768
-
-#define OS_CALL(...)                                 \
-	({                                           \
-		int kept_ = errno;                   \
-		long result_ = syscall(__VA_ARGS__); \
-		if (result_ == -1)                   \
-			result_ = -errno;            \
-		errno = kept_;                       \
-		result_;                             \
-	})
 
 enum os_read_way { OS_READ_VM, OS_READ_FILE };
 
@@ -78,27 +66,11 @@ static struct timespec os_timespec(uint64_t ns)
 	return time;
 }
 
-uint64_t os_monotonic_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return os_ns(&now);
-}
-
-uint64_t os_realtime_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return os_ns(&now);
-}
-
 uint64_t os_thread_cpu_ns(void)
 {
 	struct timespec now = { 0, 0 };
 
-	OS_CALL(SYS_clock_gettime, CLOCK_THREAD_CPUTIME_ID, &now);
+	os_call(SYS_clock_gettime, CLOCK_THREAD_CPUTIME_ID, &now);
 	return os_ns(&now);
 }
 
@@ -106,7 +78,7 @@ uint64_t os_process_cpu_ns(void)
 {
 	struct timespec now = { 0, 0 };
 
-	OS_CALL(SYS_clock_gettime, CLOCK_PROCESS_CPUTIME_ID, &now);
+	os_call(SYS_clock_gettime, CLOCK_PROCESS_CPUTIME_ID, &now);
 	return os_ns(&now);
 }
 
@@ -120,7 +92,7 @@ bool os_thread_cpu_of(pid_t tid, uint64_t *cpu_ns)
 {
 	struct timespec now;
 
-	if (OS_CALL(SYS_clock_gettime, os_cpu_clock(tid), &now))
+	if (os_call(SYS_clock_gettime, os_cpu_clock(tid), &now))
 		return false;
 	*cpu_ns = os_ns(&now);
 	return true;
@@ -128,12 +100,12 @@ bool os_thread_cpu_of(pid_t tid, uint64_t *cpu_ns)
 
 pid_t os_gettid(void)
 {
-	return (pid_t)OS_CALL(SYS_gettid);
+	return (pid_t)os_call(SYS_gettid);
 }
 
 pid_t os_getpid(void)
 {
-	return (pid_t)OS_CALL(SYS_getpid);
+	return (pid_t)os_call(SYS_getpid);
 }
 
 bool os_thread_exists(pid_t tid)
@@ -151,7 +123,7 @@ int os_timer_create(pid_t tid, bool monotonic, int signo, uintptr_t cookie, int 
 	event.sigev_signo = signo;
 	event.sigev_value.sival_ptr = (void *)cookie;
 	event._sigev_un._tid = tid;
-	return (int)-OS_CALL(SYS_timer_create, clock, &event, timer);
+	return (int)-os_call(SYS_timer_create, clock, &event, timer);
 }
 
 int os_timer_set(int timer, uint64_t first_ns, uint64_t interval_ns)
@@ -161,12 +133,12 @@ int os_timer_set(int timer, uint64_t first_ns, uint64_t interval_ns)
 		.it_interval = os_timespec(interval_ns),
 	};
 
-	return (int)-OS_CALL(SYS_timer_settime, timer, 0, &spec, NULL);
+	return (int)-os_call(SYS_timer_settime, timer, 0, &spec, NULL);
 }
 
 void os_timer_delete(int timer)
 {
-	OS_CALL(SYS_timer_delete, timer);
+	os_call(SYS_timer_delete, timer);
 }
 
 /* Half of what the table may hold, so that both halves have room. */
@@ -174,7 +146,7 @@ static long os_perf_lowest(void)
 {
 	struct rlimit limit = { 0, 0 };
 
-	OS_CALL(SYS_prlimit64, 0, RLIMIT_NOFILE, NULL, &limit);
+	os_call(SYS_prlimit64, 0, RLIMIT_NOFILE, NULL, &limit);
 	return limit.rlim_cur / 2 < OS_PERF_FD_MOST ? (long)(limit.rlim_cur / 2) : OS_PERF_FD_MOST;
 }
 
@@ -182,14 +154,14 @@ static long os_perf_lowest(void)
 static long os_perf_signal(long fd, pid_t tid, int signo)
 {
 	struct f_owner_ex owner = { .type = F_OWNER_TID, .pid = tid };
-	long error = OS_CALL(SYS_fcntl, fd, F_SETOWN_EX, &owner);
+	long error = os_call(SYS_fcntl, fd, F_SETOWN_EX, &owner);
 
 	if (!error)
-		error = OS_CALL(SYS_fcntl, fd, F_SETSIG, signo);
+		error = os_call(SYS_fcntl, fd, F_SETSIG, signo);
 	if (!error)
-		error = OS_CALL(SYS_fcntl, fd, F_SETFL, O_RDWR | O_ASYNC | O_NONBLOCK);
+		error = os_call(SYS_fcntl, fd, F_SETFL, O_RDWR | O_ASYNC | O_NONBLOCK);
 	if (!error)
-		error = OS_CALL(SYS_ioctl, fd, PERF_EVENT_IOC_ENABLE, 0);
+		error = os_call(SYS_ioctl, fd, PERF_EVENT_IOC_ENABLE, 0);
 	return error;
 }
 
@@ -207,17 +179,17 @@ int os_perf_open(pid_t tid, int signo, uint64_t period_ns)
 	attr.exclude_kernel = 1;
 	attr.exclude_hv = 1;
 	attr.disabled = 1;
-	low = OS_CALL(SYS_perf_event_open, &attr, tid, -1, -1, PERF_FLAG_FD_CLOEXEC);
+	low = os_call(SYS_perf_event_open, &attr, tid, -1, -1, PERF_FLAG_FD_CLOEXEC);
 	if (low < 0)
 		return (int)low;
 	/* A high number cannot be taken for one of the program's own when its signal arrives. */
-	high = OS_CALL(SYS_fcntl, low, F_DUPFD_CLOEXEC, os_perf_lowest());
-	OS_CALL(SYS_close, low);
+	high = os_call(SYS_fcntl, low, F_DUPFD_CLOEXEC, os_perf_lowest());
+	os_call(SYS_close, low);
 	if (high < 0)
 		return (int)high;
 	error = os_perf_signal(high, tid, signo);
 	if (error) {
-		OS_CALL(SYS_close, high);
+		os_call(SYS_close, high);
 		return (int)error;
 	}
 	return (int)high;
@@ -225,24 +197,24 @@ int os_perf_open(pid_t tid, int signo, uint64_t period_ns)
 
 int os_perf_period(int fd, uint64_t period_ns)
 {
-	return (int)-OS_CALL(SYS_ioctl, fd, PERF_EVENT_IOC_PERIOD, &period_ns);
+	return (int)-os_call(SYS_ioctl, fd, PERF_EVENT_IOC_PERIOD, &period_ns);
 }
 
 void os_perf_close(int fd)
 {
-	OS_CALL(SYS_close, fd);
+	os_call(SYS_close, fd);
 }
 
 /* Where process_vm_readv is refused (a seccomp profile, a kernel without it). */
 static bool os_read_file(void *to, uintptr_t from, size_t n)
 {
-	long fd = OS_CALL(SYS_openat, AT_FDCWD, "/proc/self/mem", O_RDONLY | O_CLOEXEC);
+	long fd = os_call(SYS_openat, AT_FDCWD, "/proc/self/mem", O_RDONLY | O_CLOEXEC);
 	long got;
 
 	if (fd < 0)
 		return false;
-	got = OS_CALL(SYS_pread64, fd, to, n, (off_t)from);
-	OS_CALL(SYS_close, fd);
+	got = os_call(SYS_pread64, fd, to, n, (off_t)from);
+	os_call(SYS_close, fd);
 	return got >= 0 && (size_t)got == n;
 }
 
@@ -256,7 +228,7 @@ bool os_read(void *to, uintptr_t from, size_t n)
 		return true;
 	if (atomic_load_explicit(&os.read_way, memory_order_relaxed) == OS_READ_FILE)
 		return os_read_file(to, from, n);
-	got = OS_CALL(SYS_process_vm_readv, os_getpid(), &local, 1, &remote, 1, 0);
+	got = os_call(SYS_process_vm_readv, os_getpid(), &local, 1, &remote, 1, 0ul);
 	if (got == -ENOSYS || got == -EPERM) {
 		atomic_store_explicit(&os.read_way, OS_READ_FILE, memory_order_relaxed);
 		return os_read_file(to, from, n);
@@ -298,18 +270,18 @@ void os_futex_wait(const _Atomic uint32_t *word, uint32_t expected, uint64_t tim
 {
 	struct timespec timeout = os_timespec(timeout_ns);
 
-	OS_CALL(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected,
+	os_call(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected,
 		timeout_ns == UINT64_MAX ? NULL : &timeout, NULL, 0);
 }
 
 void os_yield(void)
 {
-	OS_CALL(SYS_sched_yield);
+	os_call(SYS_sched_yield);
 }
 
 void os_futex_wake(const _Atomic uint32_t *word)
 {
-	OS_CALL(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
+	os_call(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
 }
 
 long os_write(int fd, const void *bytes, size_t size_bytes)
@@ -321,14 +293,14 @@ long os_write(int fd, const void *bytes, size_t size_bytes)
 	long written;
 
 	/* A pipe that nobody empties would stop us for ever, and the program with us. */
-	if (OS_CALL(SYS_ppoll, &room, 1, &at_once, NULL, OS_KERNEL_SET_BYTES) == 0)
+	if (os_call(SYS_ppoll, &room, 1, &at_once, NULL, OS_KERNEL_SET_BYTES) == 0)
 		return -EAGAIN;
-	OS_CALL(SYS_rt_sigpending, &pending, OS_KERNEL_SET_BYTES);
+	os_call(SYS_rt_sigpending, &pending, OS_KERNEL_SET_BYTES);
 	os_sigmask(SIG_BLOCK, &pipe_bit, &old);
-	written = OS_CALL(SYS_write, fd, bytes, size_bytes);
+	written = os_call(SYS_write, fd, bytes, size_bytes);
 	/* One that was pending before is the program's; ours is taken back. */
 	if (written == -EPIPE && !(pending & pipe_bit))
-		OS_CALL(SYS_rt_sigtimedwait, &pipe_bit, NULL, &at_once, OS_KERNEL_SET_BYTES);
+		os_call(SYS_rt_sigtimedwait, &pipe_bit, NULL, &at_once, OS_KERNEL_SET_BYTES);
 	os_sigmask(SIG_SETMASK, &old, NULL);
 	return written;
 }
@@ -336,19 +308,19 @@ long os_write(int fd, const void *bytes, size_t size_bytes)
 /* A duplicate of a descriptor of the main thread's table, or -errno. */
 static long os_program_fd(int fd)
 {
-	long process = OS_CALL(SYS_pidfd_open, os_getpid(), 0);
+	long process = os_call(SYS_pidfd_open, os_getpid(), 0);
 	long copy = process;
 	char path[64];
 
 	if (process >= 0) {
-		copy = OS_CALL(SYS_pidfd_getfd, process, fd, 0);
-		OS_CALL(SYS_close, process);
+		copy = os_call(SYS_pidfd_getfd, process, fd, 0);
+		os_call(SYS_close, process);
 	}
 	if (copy >= 0 || copy == -EBADF)
 		return copy;
 	/* Kernels before 5.6, some containers. A file opened anew begins at 0, hence O_APPEND. */
 	log_format(path, sizeof(path), "/proc/%d/fd/%d", (int)os_getpid(), fd);
-	return OS_CALL(SYS_openat, AT_FDCWD, path, O_WRONLY | O_APPEND | O_NOCTTY | O_CLOEXEC);
+	return os_call(SYS_openat, AT_FDCWD, path, O_WRONLY | O_APPEND | O_NOCTTY | O_CLOEXEC);
 }
 
 long os_write_program(int fd, const void *bytes, size_t size_bytes)
@@ -359,23 +331,23 @@ long os_write_program(int fd, const void *bytes, size_t size_bytes)
 	if (copy < 0)
 		return copy;
 	written = os_write((int)copy, bytes, size_bytes);
-	OS_CALL(SYS_close, copy);
+	os_call(SYS_close, copy);
 	return written;
 }
 
 int os_tgkill(pid_t tid, int signo)
 {
-	return (int)-OS_CALL(SYS_tgkill, os_getpid(), tid, signo);
+	return (int)-os_call(SYS_tgkill, os_getpid(), tid, signo);
 }
 
 int os_tgqueue(pid_t tid, int signo, const siginfo_t *info)
 {
-	return (int)-OS_CALL(SYS_rt_tgsigqueueinfo, os_getpid(), tid, signo, info);
+	return (int)-os_call(SYS_rt_tgsigqueueinfo, os_getpid(), tid, signo, info);
 }
 
 int os_sigmask(int how, const uint64_t *set, uint64_t *old)
 {
-	return (int)-OS_CALL(SYS_rt_sigprocmask, how, set, old, OS_KERNEL_SET_BYTES);
+	return (int)-os_call(SYS_rt_sigprocmask, how, set, old, OS_KERNEL_SET_BYTES);
 }
 
 #ifdef __x86_64__
@@ -411,7 +383,7 @@ int os_sigaction(int signo, const struct sigaction *act, struct sigaction *old)
 		set.flags |= OS_SA_RESTORER;
 #endif
 	}
-	error = OS_CALL(SYS_rt_sigaction, signo, act ? &set : NULL, old ? &was : NULL,
+	error = os_call(SYS_rt_sigaction, signo, act ? &set : NULL, old ? &was : NULL,
 			OS_KERNEL_SET_BYTES);
 	if (error || !old)
 		return (int)-error;
@@ -427,7 +399,7 @@ int os_sigaction(int signo, const struct sigaction *act, struct sigaction *old)
 
 void *os_pages_map(size_t size_bytes)
 {
-	long pages = OS_CALL(SYS_mmap, NULL, size_bytes, PROT_READ | PROT_WRITE,
+	long pages = os_call(SYS_mmap, NULL, size_bytes, PROT_READ | PROT_WRITE,
 			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0L);
 
 	return pages < 0 && pages > -4096 ? NULL : (void *)pages;
@@ -436,7 +408,7 @@ void *os_pages_map(size_t size_bytes)
 void os_pages_unmap(void *pages, size_t size_bytes)
 {
 	if (pages)
-		OS_CALL(SYS_munmap, pages, size_bytes);
+		os_call(SYS_munmap, pages, size_bytes);
 }
 
 void os_memory_claim(void)
@@ -469,7 +441,7 @@ bool os_descriptors_own(void)
 #endif
 	const unsigned int unshare = 1u << 1; /* CLOSE_RANGE_UNSHARE, <linux/close_range.h> */
 
-	return OS_CALL(SYS_close_range, 0u, ~0u, unshare) == 0;
+	return os_call(SYS_close_range, 0u, ~0u, unshare) == 0;
 }
 
 uint64_t os_random(void)
@@ -477,7 +449,7 @@ uint64_t os_random(void)
 	const unsigned int nonblock = 1; /* GRND_NONBLOCK, <linux/random.h> */
 	uint64_t number;
 
-	if (OS_CALL(SYS_getrandom, &number, sizeof(number), nonblock) == sizeof(number))
+	if (os_call(SYS_getrandom, &number, sizeof(number), nonblock) == sizeof(number))
 		return number;
 	/* Before the kernel's pool is ready: the finalizer of splitmix64 over the clocks. */
 	number = os_monotonic_ns() ^ os_realtime_ns() << 20 ^ (uint64_t)os_gettid() << 40;

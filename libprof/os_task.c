@@ -6,6 +6,7 @@
 #include "file.h"
 #include "log.h"
 #include "os.h"
+#include "os_call.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -44,7 +45,7 @@ bool os_tasks_each(void (*each)(void *self, pid_t tid), void *self)
 
 	if (fd < 0)
 		return false;
-	while ((got = syscall(SYS_getdents64, fd, listing, sizeof(listing))) > 0) {
+	while ((got = os_call(SYS_getdents64, fd, listing, sizeof(listing))) > 0) {
 		for (long at = 0; at < got;) {
 			const struct os_directory_entry *entry = (const void *)(listing + at);
 			pid_t tid = number(entry->name);
