@@ -52,7 +52,10 @@ static struct {
 	uint64_t tick_ns; /* the kernel's */
 	enum cpu_clock clock;
 	bool wants_perf; /* the period is shorter than the kernel's tick */
-	bool can_perf; /* the drainer has descriptors of its own */
+	bool can_perf; /* the drainer has descriptors of its own, and they are permitted */
+	bool is_perf_full; /* no descriptor is left for another one */
+	_Atomic int timer_error; /* why there are no timers at all; 0: there are */
+	bool timer_error_told;
 	_Atomic bool stopped;
 	_Atomic int32_t timers_left;
 	uint64_t random; /* drainer's; birth uses the clock */
@@ -102,12 +105,14 @@ const struct collector_hooks cpu_collector = {
 static struct cpu_thread *own_of(struct thread *thread);
 static uint64_t samples_sum(void);
 static void timer_arm(struct thread *thread, uint64_t random);
+static bool perf_wanted(struct cpu_thread *own);
 static void perf_open(struct thread *thread);
 static bool perf_is(const struct cpu_thread *own, int fd);
 static uint64_t perf_cost(void);
 static uint64_t spin_ns(void);
 static void perf_close(struct cpu_thread *own);
 static void perf_refused(int error);
+static void timers_refused(void);
 static void rearm(struct thread *thread);
 static void timer_drop(struct thread *thread);
 static void last_words(struct thread *thread, uint64_t cpu_ns);
@@ -153,6 +158,7 @@ static void cpu_thread_begin(struct thread *thread)
 	pid_t tid = atomic_load_explicit(&thread->tid, memory_order_relaxed);
 	bool monotonic = cpu.clock == CLOCK_CHOICE_MONOTONIC;
 	int timer = NO_TIMER;
+	int error = EAGAIN;
 
 	own->rearmed_samples = 0;
 	atomic_store_explicit(&own->perf, NO_PERF, memory_order_relaxed);
@@ -161,11 +167,18 @@ static void cpu_thread_begin(struct thread *thread)
 	if (thread->inherited || (!thread->start && !thread->foreign))
 		os_thread_cpu_of(tid, &own->sampled_cpu_ns);
 	own->begun_cpu_ns = own->sampled_cpu_ns;
-	if (!timer_quota_take() ||
-	    os_timer_create(tid, monotonic, signals_number(), thread_cookie(thread), &timer) != 0) {
+	if (timer_quota_take()) {
+		error = os_timer_create(tid, monotonic, signals_number(), thread_cookie(thread),
+					&timer);
+		atomic_fetch_add(&cpu.timers_left, error != 0);
+	}
+	if (error) {
 		timer = NO_TIMER;
 		thread_lose(NULL, LOSS_threads);
 	}
+	/* A seccomp filter, a kernel without them: not for this thread alone. */
+	if (error == EPERM || error == EACCES || error == ENOSYS)
+		atomic_store_explicit(&cpu.timer_error, error, memory_order_relaxed);
 	atomic_store_explicit(&own->timer, timer, memory_order_relaxed);
 	atomic_store_explicit(&own->has_begun, true, memory_order_release);
 	timer_arm(thread, os_monotonic_ns() * UINT64_C(0x9e3779b97f4a7c15) >> 20);
@@ -263,11 +276,13 @@ static void cpu_pass(uint64_t time_ns)
 			perf_close(own);
 			continue;
 		}
-		if (cpu.wants_perf && cpu.can_perf && atomic_load(&own->perf) == NO_PERF)
+		if (perf_wanted(own))
 			perf_open(thread);
 		if (samples - own->rearmed_samples >= REARM_SAMPLES)
 			rearm(thread);
 	}
+	if (atomic_load_explicit(&cpu.timer_error, memory_order_relaxed) && !cpu.timer_error_told)
+		timers_refused();
 }
 
 static void cpu_flush(uint64_t time_ns, collector_note *note)
@@ -341,7 +356,8 @@ static bool cpu_rate(double factor)
  */
 static uint64_t cpu_remainder(enum metric metric, uint64_t own_ns)
 {
-	uint64_t used_ns = os_process_cpu_ns() - cpu.start_cpu_ns;
+	uint64_t now_ns = os_process_cpu_ns();
+	uint64_t used_ns = now_ns > cpu.start_cpu_ns ? now_ns - cpu.start_cpu_ns : 0;
 	uint64_t known_ns = cpu.gone_cpu_ns + own_ns;
 
 	if (metric != METRIC_cpu_cpu)
@@ -373,6 +389,14 @@ static void timer_arm(struct thread *thread, uint64_t random)
 	os_timer_set(timer, random % interval_ns + 1, interval_ns);
 }
 
+/* Beside the timer above its rate, and in its place where there is none. */
+static bool perf_wanted(struct cpu_thread *own)
+{
+	return cpu.can_perf && !cpu.is_perf_full && atomic_load(&own->perf) == NO_PERF &&
+	       (cpu.wants_perf ||
+		atomic_load_explicit(&own->timer, memory_order_relaxed) == NO_TIMER);
+}
+
 static void perf_open(struct thread *thread)
 {
 	struct cpu_thread *own = own_of(thread);
@@ -382,8 +406,11 @@ static void perf_open(struct thread *thread)
 	if (perf >= 0) {
 		atomic_store(&own->perf_known, perf);
 		atomic_store(&own->perf, perf);
-	} else if (perf != -ESRCH && perf != -EMFILE)
+	} else if (perf == -EMFILE) {
+		cpu.is_perf_full = true;
+	} else if (perf != -ESRCH) {
 		perf_refused(-perf);
+	}
 }
 
 static bool perf_is(const struct cpu_thread *own, int fd)
@@ -432,18 +459,36 @@ static void perf_close(struct cpu_thread *own)
 {
 	int perf = atomic_exchange(&own->perf, NO_PERF);
 
-	if (perf != NO_PERF)
-		os_perf_close(perf);
+	if (perf == NO_PERF)
+		return;
+	os_perf_close(perf);
+	cpu.is_perf_full = false;
 }
 
 /* Once: the ticks that every kernel has go on. */
 static void perf_refused(int error)
 {
-	cpu.wants_perf = false;
+	bool was_wanted = cpu.wants_perf;
+
+	cpu.wants_perf = cpu.can_perf = false;
+	/* Where they only stand in for timers it is those that are missed. */
+	if (!was_wanted || atomic_load_explicit(&cpu.timer_error, memory_order_relaxed))
+		return;
 	log_line(
 		"perf events are refused here (error %d): at most %llu samples a second of CPU time, not %llu",
 		error, (unsigned long long)(NS_PER_S / cpu.tick_ns),
 		(unsigned long long)(NS_PER_S / cpu.wanted_ns));
+}
+
+/* Once, when it is known what comes instead. */
+static void timers_refused(void)
+{
+	cpu.timer_error_told = true;
+	log_line(
+		cpu.can_perf ?
+			"timers are refused here (error %d): perf events tick instead, in user mode only" :
+			"timers and perf events are refused here (error %d): CPU time is summed by thread, not sampled",
+		atomic_load_explicit(&cpu.timer_error, memory_order_relaxed));
 }
 
 static void rearm(struct thread *thread)

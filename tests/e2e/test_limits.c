@@ -1,0 +1,140 @@
+/*
+ * test_limits.c - what the system refuses, or has little of: we go on with less and say so in one line, the program
+ * is as it would have been.
+ */
+#include "common.h"
+
+#include <errno.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* limits.py KIND ARGUMENT with us, and without: the same end, the same output. */
+static struct run *run_limits(struct run *run, const char *kind, const char *argument)
+{
+	struct run *plain = run_new();
+
+	plain->is_plain = true;
+	plain->before_exec = run->before_exec;
+	run_go(plain, python_path(), run_program("limits.py"), kind, argument, NULL);
+	run_go(run, python_path(), run_program("limits.py"), kind, argument, NULL);
+	RUN_CHECK(run, run->status == plain->status, "without us: %s", run_ending(plain));
+	RUN_CHECK(run, strcmp(run->out, plain->out) == 0, "stdout without us: %s", plain->out);
+	RUN_CHECK(run, !*plain->err, "stderr without us: %s", plain->err);
+	run_free(plain);
+	return run;
+}
+
+/* ---- a filter that the program is started under ---- */
+
+#define REFUSED_MOST 4
+
+static struct {
+	int numbers[REFUSED_MOST]; /* -1: none */
+	int error;
+} refused;
+
+static void refuse(void)
+{
+	struct sock_filter code[3 * REFUSED_MOST + 2], *at = code;
+	struct sock_fprog program = { .filter = code };
+
+	*at++ = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+					     offsetof(struct seccomp_data, nr));
+	for (unsigned i = 0; i < REFUSED_MOST && refused.numbers[i] >= 0; i++) {
+		*at++ = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
+						     (unsigned)refused.numbers[i], 0, 1);
+		*at++ = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K,
+						     SECCOMP_RET_ERRNO | (unsigned)refused.error);
+	}
+	*at++ = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+	program.len = (unsigned short)(at - code);
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
+		_exit(124);
+}
+
+/* A rate above any tick: everything is wanted. */
+static struct run *run_refused(int error, const char *rate, int number, int other)
+{
+	struct run *run = run_new();
+
+	refused.numbers[0] = number;
+	refused.numbers[1] = other;
+	refused.numbers[2] = -1;
+	refused.error = error;
+	run->before_exec = refuse;
+	run_set(run, "MONPROF_CPU_HZ", rate);
+	run_set(run, "MONPROF_FLUSH", "50ms");
+	run_limits(run, "burn", NULL);
+	run->before_exec = NULL;
+	return run;
+}
+
+static void check_sampled(struct run *run, const char *line)
+{
+	if (line)
+		run_check_line(run, line);
+	else
+		run_check_silent(run);
+	common_check(run, common_profile(run, run->pid), "burn", "spin", 200);
+	run_free(run);
+}
+
+static void check_refused(int error, const char *line, int number, int other)
+{
+	if (run_is_full() || error == EPERM)
+		check_sampled(run_refused(error, "1000", number, other), line);
+}
+
+Test(limits, no_perf_events)
+{
+	check_refused(EPERM, "perf events are refused here (error 1)", SYS_perf_event_open, -1);
+	check_refused(ENOSYS, "perf events are refused here (error 38)", SYS_perf_event_open, -1);
+}
+
+Test(limits, no_table_of_descriptors)
+{
+	check_refused(EPERM, "perf events are refused here", SYS_close_range, -1);
+	check_refused(ENOSYS, "perf events are refused here", SYS_close_range, -1);
+}
+
+/* Below the tick's rate nothing is missed. */
+Test(limits, no_table_of_descriptors_and_none_needed)
+{
+	check_sampled(run_refused(EPERM, "100", SYS_close_range, -1), NULL);
+}
+
+Test(limits, no_reads_of_memory)
+{
+	check_refused(EPERM, NULL, SYS_process_vm_readv, -1);
+	check_refused(ENOSYS, NULL, SYS_process_vm_readv, -1);
+}
+
+Test(limits, no_timers)
+{
+	check_refused(EPERM, "timers are refused here (error 1): perf events tick instead",
+		      SYS_timer_create, -1);
+	check_refused(ENOSYS, "timers are refused here (error 38): perf events tick instead",
+		      SYS_timer_create, -1);
+}
+
+/* What the thread used is known all the same. */
+Test(limits, no_ticks_at_all)
+{
+	struct run *run = run_refused(EPERM, "100", SYS_timer_create, SYS_perf_event_open);
+	struct stacks *stacks;
+
+	run_check_line(run, "timers and perf events are refused here (error 1)");
+	stacks = stacks_read(run, common_profile(run, run->pid));
+	RUN_CHECK(run, stacks_with(stacks, "[thread exit]") >= 180 * MS, "time is missing; %s",
+		  stacks_names(run, stacks));
+	stacks_free(stacks);
+	run_free(run);
+}
