@@ -3,7 +3,8 @@
  *
  *   constructor   is this a Python? If not, nothing more happens in this process, but for a look again
  *                 after a dlopen
- *   interposed    pthread_create; _exit _Exit quick_exit; exec*; posix_spawn*; unshare, setns; prctl; dlopen
+ *   interposed    pthread_create; _exit _Exit quick_exit; exec*; posix_spawn*; unshare, setns; dlopen
+ *                 prctl and syscall, for seccomp
  *
  * Each interposed call first tests whose process it is, and passes straight through where there is no
  * session, and in a vfork child, which shares our memory. The calls about signals are signals'.
@@ -19,7 +20,6 @@
 #include <stdarg.h>
 #include <string.h>
 #include <sys/auxv.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 static struct {
@@ -182,7 +182,7 @@ PROF_EXPORT void quick_exit(int status)
 	__builtin_unreachable();
 }
 
-/* ---- namespaces, seccomp ---- */
+/* ---- namespaces ---- */
 
 PROF_EXPORT int unshare(int flags)
 {
@@ -206,19 +206,4 @@ PROF_EXPORT int setns(int fd, int kind)
 	result = real_get()->setns(fd, kind);
 	session_come_back();
 	return result;
-}
-
-PROF_EXPORT int prctl(int option, ...)
-{
-	unsigned long values[4];
-	va_list arguments;
-
-	va_start(arguments, option);
-	for (unsigned i = 0; i < PROF_COUNT(values); i++)
-		values[i] = va_arg(arguments, unsigned long);
-	va_end(arguments);
-	/* Strict mode kills at the first handler: a tick makes system calls. */
-	if (option == PR_SET_SECCOMP)
-		session_thread_end();
-	return real_get()->prctl(option, values[0], values[1], values[2], values[3]);
 }

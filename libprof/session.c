@@ -289,6 +289,15 @@ void session_finish(void)
 		end(option_number(OPTION_EXIT_WAIT), true);
 }
 
+bool session_leave(void)
+{
+	if (!session_ours())
+		return false;
+	end(option_number(OPTION_EXIT_WAIT), true);
+	signals_stop();
+	return true;
+}
+
 /* One end only; who comes second waits for the first. */
 static bool end_begins(void)
 {
@@ -440,14 +449,6 @@ void session_thread_begin(struct thread *thread)
 	thread_begin(thread);
 	signals_thread_begin(&thread->signals, thread->start_blocked);
 	running_thread_begin(thread);
-}
-
-void session_thread_end(void)
-{
-	if (!session_ours() || !thread_self())
-		return;
-	last_words(thread_self());
-	drain_flush(SESSION_EXIT_NS); /* its pass takes what the drainer holds of the thread */
 }
 
 /* Called by a thread that returns or exits. */

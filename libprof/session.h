@@ -32,8 +32,9 @@ struct thread *session_thread_reserve(const pthread_attr_t *attributes, void *(*
 				      const void *argument);
 /* The new thread is this one. birth */
 void session_thread_begin(struct thread *thread);
-/* The calling thread must not be interrupted any more (seccomp). any */
-void session_thread_end(void);
+/* The program goes on without us: what was measured is exported, and nothing of ours makes a system call in it any
+   more. False: there is no session. any but signal */
+bool session_leave(void);
 
 /* The process ends now, perhaps out of a signal handler; waits for MONPROF_EXIT_WAIT, and at most SESSION_EXIT_NS.
    exit */

@@ -163,7 +163,9 @@ static void bury(uintptr_t code)
 	pthread_mutex_lock(&state.lock);
 	uint64_t now_ns = os_monotonic_ns();
 	struct entry *entry = find(code, ALIVE);
-	if (!entry && state.dead_count < DEAD_MAX)
+	/* After the end nothing of it will be asked for, and reading it is a system call */
+	bool open = atomic_load_explicit(&state.closed_ns, memory_order_acquire) == ALIVE;
+	if (!entry && open && state.dead_count < DEAD_MAX)
 		entry = make(code);
 	if (entry)
 		retire(entry, now_ns);

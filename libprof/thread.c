@@ -112,7 +112,9 @@ static void thread_end(void *self_pointer)
 
 	if (thread_current != thread)
 		return;
-	prctl(PR_GET_NAME, thread->name);
+	/* After the end system calls may be punished (seccomp), and nobody reads the name. */
+	if (!atomic_load(&threads.closed))
+		prctl(PR_GET_NAME, thread->name);
 	/* Of threads that end at the same time, one finds itself the last. */
 	thread->is_last = atomic_fetch_sub(&threads.living, 1) == 1;
 	threads.ending(thread);

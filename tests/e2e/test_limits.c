@@ -138,3 +138,57 @@ Test(limits, no_ticks_at_all)
 	stacks_free(stacks);
 	run_free(run);
 }
+
+/* ---- a filter that the program sets itself ---- */
+
+static void check_filter(const char *kind, const char *how, const char *line)
+{
+	struct run *run = run_new();
+
+	run_set(run, "MONPROF_CPU_HZ", "1000");
+	run_limits(run, kind, how);
+	run_check_exit(run, 0);
+	check_sampled(run, line);
+}
+
+Test(limits, filter_that_kills)
+{
+	check_filter("filter_kills", "tsync", "the profile ends here");
+}
+
+Test(limits, filter_that_kills_by_prctl)
+{
+	check_filter("filter_kills", "prctl", "the profile ends here");
+}
+
+Test(limits, filter_that_refuses_what_nobody_misses)
+{
+	check_filter("filter_refuses", "tsync", NULL);
+}
+
+Test(limits, filter_that_is_only_asked_for)
+{
+	check_filter("filter_asked_for", NULL, NULL);
+}
+
+/* It cannot be exported any more, and the recording stays. */
+Test(limits, filter_that_refuses_all)
+{
+	struct run *run = run_new();
+
+	run_set(run, "MONPROF_FLUSH", "20ms");
+	run_limits(run, "filter_refuses_all", NULL);
+	run_check_exit(run, 0);
+	run_free(run);
+}
+
+Test(limits, strict_mode_in_children)
+{
+	struct run *run = run_new();
+
+	run_limits(run, "strict", NULL);
+	run_check_exit(run, 0);
+	RUN_CHECK(run, run_count(run, ".cpu.pb.gz") == 3, "wanted three profiles");
+	RUN_CHECK(run, run_count(run, ".monprof") == 0, "a recording was left");
+	run_free(run);
+}
