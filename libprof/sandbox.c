@@ -35,8 +35,10 @@ struct filter {
 	uint32_t count;
 };
 
-/* Our thread never ends, or waits without waiting, where these fail; a handler does not come back. */
-static const uint16_t needed[] = { SYS_rt_sigreturn, SYS_futex, SYS_exit };
+/* Where these fail a handler does not come back, our thread never ends or waits without waiting, and we know neither
+   whose process this is nor who lives in it. */
+static const uint16_t needed[] = { SYS_rt_sigreturn, SYS_futex,	 SYS_exit,
+				   SYS_getpid,	     SYS_gettid, SYS_tgkill };
 
 static const uint16_t wanted[] = {
 	SYS_clock_gettime,

@@ -171,14 +171,16 @@ Test(limits, filter_that_is_only_asked_for)
 	check_filter("filter_asked_for", NULL, NULL);
 }
 
-/* It cannot be exported any more, and the recording stays. */
+/* It cannot be exported any more. */
 Test(limits, filter_that_refuses_all)
 {
 	struct run *run = run_new();
 
+	run_set(run, "MONPROF_COLLECT", "cpu");
 	run_set(run, "MONPROF_FLUSH", "20ms");
 	run_limits(run, "filter_refuses_all", NULL);
 	run_check_exit(run, 0);
+	RUN_CHECK(run, strstr(run->err, "Operation not permitted"), "nobody was told");
 	run_free(run);
 }
 

@@ -58,6 +58,8 @@ Test(sandbox, what_must_work_is_not_to_be_refused)
 	cr_assert_not(BEARS(RETURN(REFUSE)));
 	cr_assert_not(BEARS(LOAD(nr), JUMP(BPF_JEQ, SYS_rt_sigreturn, 0, 1), RETURN(REFUSE),
 			    RETURN(SECCOMP_RET_ALLOW)));
+	cr_assert_not(BEARS(LOAD(nr), JUMP(BPF_JEQ, SYS_getpid, 0, 1), RETURN(REFUSE),
+			    RETURN(SECCOMP_RET_ALLOW)));
 	cr_assert_not(BEARS(LOAD(nr), JUMP(BPF_JEQ, SYS_futex, 0, 1), RETURN(REFUSE),
 			    RETURN(SECCOMP_RET_ALLOW)));
 }
