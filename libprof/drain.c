@@ -52,6 +52,7 @@ static struct {
 static void *drain_main(void *unused);
 static errmsg thread_create(void);
 static bool rest(void);
+static size_t stack_bytes(const pthread_attr_t *attributes);
 static bool enter(void);
 static void begin_recording(void);
 static uint32_t turn(void);
@@ -153,13 +154,22 @@ static errmsg thread_create(void)
 	if (pthread_attr_init(&attributes) != 0)
 		return "no thread attributes: not profiled";
 	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-	pthread_attr_setstacksize(&attributes, THREAD_STACK_BYTES);
+	pthread_attr_setstacksize(&attributes, stack_bytes(&attributes));
 	/* The new thread is born with every signal blocked, so none of the program's ever reaches it. */
 	os_sigmask(SIG_SETMASK, &all, &mask);
 	error = real_get()->pthread_create(&thread, &attributes, drain_main, NULL);
 	os_sigmask(SIG_SETMASK, &mask, NULL);
 	pthread_attr_destroy(&attributes);
 	return error ? "our own thread could not be started: not profiled" : NULL;
+}
+
+/* The program's thread-local variables are taken out of a stack, and may be larger than all that we need. */
+static size_t stack_bytes(const pthread_attr_t *attributes)
+{
+	const struct real *libc = real_get();
+
+	return THREAD_STACK_BYTES +
+	       (libc->__pthread_get_minstack ? libc->__pthread_get_minstack(attributes) : 0);
 }
 
 static void *drain_main(void *unused)

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* A library of Debian's, where a Python in a tree of its own sees it, too; NULL: there is none. */
@@ -63,4 +64,146 @@ Test(beside, clocks_that_stand_still)
 Test(beside, clocks_with_a_lock)
 {
 	check_clocks("faketime/libfaketimeMT.so.1", "@2001-06-01 00:00:00", "2001 False\n");
+}
+
+/* ---- other libraries ---- */
+
+static void check_same(struct run *run, struct run *plain)
+{
+	RUN_CHECK(run, run->status == plain->status, "without us: %s", run_ending(plain));
+	RUN_CHECK(run, strcmp(run->out, plain->out) == 0, "stdout without us: %s", plain->out);
+	RUN_CHECK(run, strcmp(run->err, plain->err) == 0, "stderr without us: %s", plain->err);
+}
+
+/* misc.py KIND with the other library alone, and with us before or behind it. */
+static void check_library(const char *other, const char *kind)
+{
+	struct run *plain = run_new();
+
+	plain->is_plain = false;
+	plain->preload = other;
+	run_set(plain, "HOME", "/tmp");
+	run_set(plain, "PPROF_TMPDIR", NULL);
+	run_go(plain, python_path(), "-u", run_program("misc.py"), kind, NULL);
+	for (unsigned is_first = 0; is_first < (run_is_full() ? 2 : 1); is_first++) {
+		struct run *run = run_new();
+
+		run->preload = beside(run, other, is_first);
+		run->directory = plain->dir;
+		run_set(run, "HOME", "/tmp");
+		run_set(run, "PPROF_TMPDIR", NULL);
+		run_set(run, "MONPROF_CPU_HZ", "1000");
+		run_set(run, "MONPROF_OUTPUT", run_text(run, "%s/monprof", run->dir));
+		run_go(run, python_path(), "-u", run_program("misc.py"), kind, NULL);
+		check_same(run, plain);
+		RUN_CHECK(run, run_count(run, ".cpu.pb.gz") >= 1, "there is no profile");
+		RUN_CHECK(run, run_count(run, ".monprof") == 0, "a recording was left");
+		run_free(run);
+	}
+	run_free(plain);
+}
+
+Test(beside, another_malloc)
+{
+	struct run *run = run_new();
+	const char *jemalloc = copied(run, "libjemalloc.so.2");
+
+	if (!jemalloc)
+		cr_skip_test("no libjemalloc here (Debian's package libjemalloc2)");
+	check_library(jemalloc, "json");
+	run_free(run);
+}
+
+/* Each stack begins with a copy of all thread-local variables: more than our thread's own needs. */
+Test(beside, large_thread_local_variables)
+{
+	struct run *run = run_new();
+	const char *source = run_write(run, "large.c", "__thread char large[1 << 20] = { 1 };\n");
+	const char *built = run_text(run, "%s/large.so", run->root);
+	int status;
+	char *said = run_tool(run, &status, "cc", "-shared", "-fPIC", "-nostdlib", "-o", built,
+			      source, NULL);
+
+	RUN_CHECK(run, status == 0, "cc: %s", said);
+	run->preload = beside(run, built, true);
+	run_go(run, python_path(), "-c", COMMON_BURN, NULL);
+	common_check_burnt(run);
+	run_free(run);
+}
+
+/* ---- programs of another kind ---- */
+
+/* beside.py child PROGRAM: what the program says does not change. */
+static void check_child(struct run *run, const char *program)
+{
+	struct run *plain = run_new();
+
+	plain->is_plain = true;
+	run_go(plain, python_path(), run_program("beside.py"), "child", program, NULL);
+	run_go(run, python_path(), run_program("beside.py"), "child", program, NULL);
+	check_same(run, plain);
+	common_check(run, run_check_good(run), "burn", "spin", 200);
+	run_free(plain);
+	run_free(run);
+}
+
+Test(beside, static_child)
+{
+	struct run *run = run_new();
+	const char *source = run_write(
+		run, "child.c",
+		"#include <signal.h>\n#include <stdio.h>\n"
+		"int main(void)\n{\n"
+		"\tstruct sigaction urg;\n\tsigset_t blocked;\n"
+		"\tsigaction(SIGURG, NULL, &urg);\n\tsigprocmask(SIG_BLOCK, NULL, &blocked);\n"
+		"\treturn printf(\"%d %d\\n\", urg.sa_handler == SIG_DFL,\n"
+		"\t\tsigismember(&blocked, SIGURG)) != 4 ? 1 : 42;\n}\n");
+	const char *child = run_text(run, "%s/child", run->root);
+	int status;
+	char *said = run_tool(run, &status, "cc", "-static", "-o", child, source, NULL);
+
+	RUN_CHECK(run, status == 0, "cc -static: %s", said);
+	check_child(run, child);
+}
+
+/* Without a libc there is no dynamic linker, which would say that our class is wrong: that line is not ours. */
+Test(beside, child_of_32_bits)
+{
+	struct run *run = run_new();
+	const char *source = run_write(run, "child.s",
+				       ".globl _start\n_start:\n"
+				       "mov $4, %eax\nmov $1, %ebx\nmov $text, %ecx\n"
+				       "mov $3, %edx\nint $0x80\n"
+				       "mov $1, %eax\nmov $7, %ebx\nint $0x80\n"
+				       ".data\ntext: .ascii \"32\\n\"\n");
+	const char *object = run_text(run, "%s/child.o", run->root);
+	const char *child = run_text(run, "%s/child", run->root);
+	int status;
+	char *said = run_tool(run, &status, "as", "--32", "-o", object, source, NULL);
+
+	RUN_CHECK(run, status == 0, "as: %s", said);
+	said = run_tool(run, &status, "ld", "-m", "elf_i386", "-o", child, object, NULL);
+	RUN_CHECK(run, status == 0, "ld: %s", said);
+	run_tool(run, &status, child, NULL);
+	if (!WIFEXITED(status) || WEXITSTATUS(status) != 7)
+		cr_skip_test("this kernel runs no programs of 32 bits");
+	check_child(run, child);
+}
+
+/* Nobody hears of us in a script, however many programs it runs. */
+Test(beside, script_with_many_children)
+{
+	struct run *run = run_new();
+	const char *count = run_is_full() ? "1000" : "100";
+	const char *script =
+		run_write(run, "script",
+			  "i=0\nwhile [ $i -lt $1 ]; do /bin/true; i=$((i + 1)); done\n"
+			  "/bin/echo $i\n");
+
+	run_go(run, "/bin/sh", script, count, NULL);
+	run_check_exit(run, 0);
+	run_check_silent(run);
+	RUN_CHECK(run, atoi(run->out) == atoi(count), "not all of them ran");
+	RUN_CHECK(run, run->file_count == 0, "files were left");
+	run_free(run);
 }
