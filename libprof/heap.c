@@ -13,6 +13,8 @@
  */
 #include "heap.h"
 
+#include "os.h"
+
 #include <stdatomic.h>
 #include <string.h>
 
@@ -23,9 +25,12 @@
 #define HEAP(name) mpj_##name
 #endif
 
+enum { HEAP_NONE, HEAP_STARTING, HEAP_STARTED, HEAP_FAILED };
+
 static struct {
-	/* Set by the first allocation of any thread. */
-	_Atomic bool started;
+	/* Of the first allocation of any thread. Where that failed, every other thread would wait inside of jemalloc for
+	   ever: there is no heap then, for good. */
+	_Atomic uint32_t state;
 } heap;
 
 #ifndef HEAP_LIBC
@@ -52,32 +57,42 @@ static void heap_message(void *self, const char *text)
 }
 #endif
 
-static void heap_begin(void)
+static bool heap_begin(void)
 {
-	if (atomic_load_explicit(&heap.started, memory_order_relaxed))
-		return;
+	uint32_t none = HEAP_NONE, state = atomic_load_explicit(&heap.state, memory_order_acquire);
+
+	if (state == HEAP_STARTED)
+		return true;
+	if (atomic_compare_exchange_strong(&heap.state, &none, HEAP_STARTING)) {
+		void *first;
+
 #ifndef HEAP_LIBC
-	mpj_malloc_message = heap_message;
+		mpj_malloc_message = heap_message;
 #endif
-	atomic_store_explicit(&heap.started, true, memory_order_relaxed);
+		first = HEAP(malloc)(1);
+		HEAP(free)(first);
+		/* Pairs with the loads: it is whole before others use it. */
+		atomic_store_explicit(&heap.state, first ? HEAP_STARTED : HEAP_FAILED,
+				      memory_order_release);
+	}
+	while ((state = atomic_load_explicit(&heap.state, memory_order_acquire)) == HEAP_STARTING)
+		os_yield();
+	return state == HEAP_STARTED;
 }
 
 void *heap_alloc(size_t size_bytes)
 {
-	heap_begin();
-	return HEAP(malloc)(size_bytes);
+	return heap_begin() ? HEAP(malloc)(size_bytes) : NULL;
 }
 
 void *heap_zalloc(size_t size_bytes)
 {
-	heap_begin();
-	return HEAP(calloc)(1, size_bytes);
+	return heap_begin() ? HEAP(calloc)(1, size_bytes) : NULL;
 }
 
 void *heap_realloc(void *block, size_t size_bytes)
 {
-	heap_begin();
-	return HEAP(realloc)(block, size_bytes);
+	return heap_begin() ? HEAP(realloc)(block, size_bytes) : NULL;
 }
 
 void heap_free(void *block)
@@ -129,7 +144,7 @@ void heap_trim(void)
 void heap_trim(void)
 {
 	/* 4096 is MALLCTL_ARENAS_ALL. */
-	if (atomic_load_explicit(&heap.started, memory_order_relaxed))
+	if (atomic_load_explicit(&heap.state, memory_order_acquire) == HEAP_STARTED)
 		mpj_mallctl("arena.4096.purge", NULL, NULL, NULL, 0);
 }
 

@@ -31,6 +31,7 @@
 #define OS_SA_RESTORER 0x04000000
 #define OS_SIGNAL_FRAME_MOST 4096
 #define OS_PERF_FD_MOST 32768
+#define OS_PAGES_SHARE 4 /* of what limits leave, one part in so many may become ours at once */
 
 enum os_read_way { OS_READ_VM, OS_READ_FILE };
 
@@ -397,10 +398,32 @@ int os_sigaction(int signo, const struct sigaction *act, struct sigaction *old)
 	return 0;
 }
 
+/* What is left under a limit is asked for by taking it for a moment. */
+bool os_pages_left(size_t size_bytes)
+{
+	struct rlimit address = { RLIM_INFINITY, 0 }, data = address;
+	long pages;
+
+	os_call(SYS_prlimit64, 0, RLIMIT_AS, NULL, &address);
+	os_call(SYS_prlimit64, 0, RLIMIT_DATA, NULL, &data);
+	if (address.rlim_cur == RLIM_INFINITY && data.rlim_cur == RLIM_INFINITY)
+		return true;
+	pages = os_call(SYS_mmap, NULL, size_bytes, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0L);
+	if (pages < 0 && pages > -4096)
+		return false;
+	os_call(SYS_munmap, pages, size_bytes);
+	return true;
+}
+
 void *os_pages_map(size_t size_bytes)
 {
-	long pages = os_call(SYS_mmap, NULL, size_bytes, PROT_READ | PROT_WRITE,
-			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0L);
+	long pages;
+
+	if (!os_pages_left(OS_PAGES_SHARE * size_bytes))
+		return NULL;
+	pages = os_call(SYS_mmap, NULL, size_bytes, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0L);
 
 	return pages < 0 && pages > -4096 ? NULL : (void *)pages;
 }
@@ -418,7 +441,7 @@ void os_memory_claim(void)
 
 	if (!claim) {
 		claim = os_pages_map(page_bytes);
-		if (!claim || OS_CALL(SYS_madvise, claim, page_bytes, MADV_WIPEONFORK) != 0) {
+		if (!claim || os_call(SYS_madvise, claim, page_bytes, MADV_WIPEONFORK) != 0) {
 			os_pages_unmap((void *)claim, page_bytes);
 			return;
 		}

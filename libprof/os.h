@@ -96,7 +96,9 @@ int os_sigmask(int how, const uint64_t *set, uint64_t *old);
 /* Read and replace the kernel's disposition of signo, past our own interposition; 0 or errno. any */
 int os_sigaction(int signo, const struct sigaction *act, struct sigaction *old);
 
-/* Anonymous private pages; NULL when they cannot be had. any */
+/* Do the limits of address space and data (RLIMIT_AS, RLIMIT_DATA) leave so much? any */
+bool os_pages_left(size_t size_bytes);
+/* Anonymous private pages; NULL when they cannot be had, or would be more than a quarter of what limits leave. any */
 void *os_pages_map(size_t size_bytes);
 void os_pages_unmap(void *pages, size_t size_bytes);
 

@@ -20,6 +20,8 @@
 #define COOKIE_MAGIC_SHIFT 48
 #define COOKIE_GENERATION_SHIFT 16
 #define QUIET_STEP_NS 20000
+#define SPACE_BYTES \
+	((size_t)160 << 20) /* four times what all that measures takes of the address space */
 #define PREEMPTED_NS 250000 /* longer than any walk */
 
 static struct {
@@ -47,6 +49,8 @@ static void thread_end(void *self_pointer);
 
 errmsg threads_start(uint32_t ring_bytes, void (*ending)(struct thread *thread))
 {
+	if (!os_pages_left(SPACE_BYTES))
+		return "RLIMIT_AS or RLIMIT_DATA leaves less than 160 MB: not profiled";
 	threads.ring_bytes = ring_bytes;
 	threads.ending = ending;
 	if (!threads.has_key && pthread_key_create(&threads.key, thread_end) != 0)

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -193,4 +194,50 @@ Test(limits, strict_mode_in_children)
 	RUN_CHECK(run, run_count(run, ".cpu.pb.gz") == 3, "wanted three profiles");
 	RUN_CHECK(run, run_count(run, ".monprof") == 0, "a recording was left");
 	run_free(run);
+}
+
+/* ---- little address space ---- */
+
+static unsigned long address_bytes;
+
+static void limit_address_space(void)
+{
+	setrlimit(RLIMIT_AS, &(struct rlimit){ address_bytes, address_bytes });
+}
+
+/* Where there is little it is all the program's. */
+static void check_space(unsigned more_mb, const char *line)
+{
+	struct run *run = run_new();
+	unsigned long least;
+	int status;
+	const char *peak = run_tool(run, &status, python_path(), run_program("limits.py"),
+				    "address_space", NULL);
+
+	RUN_CHECK(run, status == 0, "%s", peak);
+	least = strtoul(peak, NULL, 10);
+	/* The library itself, before anything runs */
+	address_bytes = least + ((unsigned long)more_mb << 20);
+	run->before_exec = limit_address_space;
+	run_go(run, python_path(), run_program("limits.py"), "address_space", NULL);
+	run->before_exec = NULL;
+	run_check_exit(run, 0);
+	RUN_CHECK(run, *run->out, "it did not get that far");
+	if (line)
+		run_check_line(run, line);
+	else
+		common_check(run, run_check_good(run), "burn", "spin", 100);
+	run_free(run);
+}
+
+Test(limits, little_address_space)
+{
+	check_space(8, "leaves less than 160 MB: not profiled");
+	if (run_is_full())
+		check_space(100, "leaves less than 160 MB: not profiled");
+}
+
+Test(limits, enough_address_space)
+{
+	check_space(256, NULL);
 }

@@ -128,5 +128,14 @@ def kind_strict():
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 
 
+def kind_address_space():
+    """What it took at most; code objects that die give their names away."""
+    for _ in range(100):
+        exec("def made(): return 1\nmade()")
+    burn(0.1)
+    with open("/proc/self/status") as status:
+        print(int(status.read().split("VmPeak:")[1].split()[0]) << 10)
+
+
 if __name__ == "__main__":
     globals()["kind_" + sys.argv[1]]()

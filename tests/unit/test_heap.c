@@ -1,6 +1,9 @@
 #include "heap.h"
 
 #include <criterion/criterion.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <sys/resource.h>
 #include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
@@ -170,3 +173,46 @@ Test(heap, gives_free_memory_back)
 	cr_assert_eq(dirty, 0);
 }
 #endif
+
+static pthread_barrier_t refused;
+
+static void *ask_too(void *block)
+{
+	pthread_barrier_wait(&refused);
+	*(void **)block = heap_alloc(10);
+	return NULL;
+}
+
+/* Not even what jemalloc begins with is left: some room for the stack to grow. */
+static void limit_address_space(void)
+{
+	unsigned long pages = 0;
+	FILE *statm = fopen("/proc/self/statm", "r");
+
+	cr_assert_eq(fscanf(statm, "%lu", &pages), 1);
+	fclose(statm);
+	setrlimit(RLIMIT_AS, &(struct rlimit){ pages * 4096 + (256 << 10), RLIM_INFINITY });
+}
+
+/* jemalloc itself lets every other thread wait for ever then. */
+Test(heap, start_without_memory, .timeout = 60)
+{
+	void *block = &block, *first;
+	pthread_t thread;
+
+#ifdef __SANITIZE_ADDRESS__
+	cr_skip_test("the heap is libc's");
+#endif
+	pthread_barrier_init(&refused, NULL, 2);
+	cr_assert_eq(pthread_create(&thread, NULL, ask_too, &block), 0);
+	limit_address_space();
+	first = heap_alloc(10);
+	setrlimit(RLIMIT_AS, &(struct rlimit){ RLIM_INFINITY, RLIM_INFINITY });
+	pthread_barrier_wait(&refused);
+	pthread_join(thread, NULL);
+	cr_assert_null(first);
+	cr_assert_null(block);
+	cr_assert_null(heap_zalloc(10));
+	cr_assert_null(heap_realloc(NULL, 10));
+	heap_trim();
+}
