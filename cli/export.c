@@ -190,13 +190,9 @@ static int read_files(const struct export *export, char **files, size_t count, s
 		profile_keep_points(profile);
 	profile_watch(profile, progress_begin());
 	for (size_t i = 0; i < count; i++) {
-		bool was_cut = profile->cut;
-
 		error = filter_add_file(&export->filter, profile, files[i]);
 		if (error)
 			return cli_fail(files[i], error);
-		if (profile->cut && !was_cut)
-			cli_fail(files[i], "ends in a torn tail; what was before it has been read");
 	}
 	error = profile_finish(profile);
 	if (!error && (export->by == SUMMARY_FILE || export->by == SUMMARY_MODULE))

@@ -87,8 +87,13 @@ void filter_release(struct filter *filter)
 
 errmsg filter_add_file(const struct filter *filter, struct profile *profile, const char *path)
 {
-	return filter->is_used ? profile_add_filtered(profile, path, &filter->rows) :
-				 profile_add_file(profile, path);
+	bool was_cut = profile->cut;
+	errmsg error = filter->is_used ? profile_add_filtered(profile, path, &filter->rows) :
+					 profile_add_file(profile, path);
+
+	if (!error && profile->cut && !was_cut)
+		cli_fail(path, "ends in a torn tail; what was before it has been read");
+	return error;
 }
 
 const char *filter_nothing(const struct filter *filter)

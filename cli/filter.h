@@ -72,7 +72,7 @@ int filter_take(struct filter *filter, enum filter_flag flag, const char *value)
 /* All flags are there: CLI_GOOD, or another status after its line. tool */
 int filter_finish(struct filter *filter);
 void filter_release(struct filter *filter);
-/* profile_add_file, or profile_add_filtered if there is a filter. tool */
+/* profile_add_file, or profile_add_filtered if there is a filter; a torn tail has its line. tool */
 errmsg filter_add_file(const struct filter *filter, struct profile *profile, const char *path);
 
 /* Why there is no sample. tool */

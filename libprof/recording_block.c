@@ -31,20 +31,11 @@ void recording_block_bytes(struct wire_buffer *payload, const char *bytes, size_
 
 void recording_block_put(struct wire_buffer *out, unsigned type, const struct wire_buffer *payload)
 {
-	size_t start = out->size;
-
 	wire_put_u32(out, 0);
 	wire_put_u32(out, (uint32_t)payload->size);
 	wire_put_u8(out, (uint8_t)type);
 	wire_put(out, payload->bytes, payload->size);
 	out->failed |= payload->failed;
-	if (out->failed || !out->bytes)
-		return;
-
-	const uint8_t *covered = out->bytes + start + RECORDING_CHECKSUM_BYTES;
-	uint32_t checksum = XXH32(covered, out->size - start - RECORDING_CHECKSUM_BYTES, 0);
-
-	wire_write_u32(out->bytes + start, checksum);
 }
 
 bool recording_block_head(struct wire_buffer *out, const struct recording_head *head)
@@ -63,6 +54,33 @@ bool recording_block_head(struct wire_buffer *out, const struct recording_head *
 	recording_block_put(out, RECORDING_BLOCK_METRICS, &payload);
 	wire_release(&payload);
 	return !out->failed;
+}
+
+uint32_t recording_block_seed(uint32_t version)
+{
+	return version >> 16 < RECORDING_CHAINED_MAJOR ? 0 : version;
+}
+
+uint32_t recording_block_checksum(const uint8_t *block, uint32_t length, uint32_t seed)
+{
+	const size_t head_bytes = RECORDING_BLOCK_BYTES - RECORDING_CHECKSUM_BYTES;
+
+	return XXH32(block + RECORDING_CHECKSUM_BYTES, head_bytes + length, seed);
+}
+
+uint32_t recording_block_chain(uint8_t *blocks, size_t size_bytes, uint32_t seed)
+{
+	const uint8_t *end = blocks + size_bytes;
+
+	while (blocks < end) {
+		struct wire_cursor cursor = wire_cursor(blocks + RECORDING_CHECKSUM_BYTES, 4);
+		uint32_t length = wire_get_fixed32(&cursor);
+
+		seed = recording_block_checksum(blocks, length, seed);
+		wire_write_u32(blocks, seed);
+		blocks += RECORDING_BLOCK_BYTES + (size_t)length;
+	}
+	return seed;
 }
 
 static void put_head(struct wire_buffer *payload, const struct recording_head *head)

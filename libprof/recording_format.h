@@ -4,7 +4,9 @@
  *   magic (8)  version (4)  block  block  ...
  *
  *   block:  checksum (4)  length of payload (4)  type (1)  payload
- *           `------------ XXH32, seed 0, of all that follows it
+ *           `------------ XXH32 of all that follows it; its seed is the checksum of the block before, and
+ *                         the version for the first, so that no block can be missing, be there twice or
+ *                         change its place
  *
  * Numbers of fixed size are little endian, all others are varints.  A text is its length, its bytes and
  * a NUL that the length does not count.
@@ -21,11 +23,13 @@
 #define RECORDING_CHECKSUM_BYTES 4
 
 /* Readers refuse a major version above their own; a minor one may add types of blocks, which readers
-   skip.  2: a sample may have a duration. */
-#define RECORDING_VERSION_MAJOR 2
+   skip.  2: a sample may have a duration.  3: checksums have seeds; before, it was 0. */
+#define RECORDING_VERSION_MAJOR 3
 #define RECORDING_VERSION_MINOR 0
+#define RECORDING_CHAINED_MAJOR 3 /* from here on checksums have seeds */
 
-/* In this order a flush writes them, so that what is referred to comes first. */
+/* In this order a flush writes them, so that what is referred to comes first; but notes and losses come before
+   the samples that they explain. */
 enum recording_block {
 	RECORDING_BLOCK_HEAD = 1,
 	RECORDING_BLOCK_SETTINGS,

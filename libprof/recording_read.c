@@ -13,6 +13,7 @@
 
 #include "file.h"
 #include "heap.h"
+#include "recording_block.h"
 #include "recording_format.h"
 #include "watch.h"
 #include "wire.h"
@@ -21,9 +22,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#define XXH_INLINE_ALL
-#include <xxhash.h>
 
 #define WINDOW_BYTES ((size_t)256 << 10)
 #define STEP_BYTES ((size_t)16 << 10)
@@ -55,6 +53,8 @@ struct reader {
 	void *self;
 	struct source source;
 	uint64_t block_end;
+	uint32_t seed; /* of the next block's checksum */
+	bool is_flushed; /* the last block said so */
 	bool is_stopped; /* by a step */
 	size_t step_left; /* bytes of the block that are left when the next step is due */
 	uint32_t version;
@@ -73,7 +73,7 @@ struct reader {
 
 static errmsg read_all(struct reader *reader, uint64_t *good_bytes);
 static errmsg read_header(struct reader *reader);
-static const uint8_t *next_block(struct source *source, uint64_t at, uint32_t *length);
+static const uint8_t *next_block(struct reader *reader, uint64_t at, uint32_t *length);
 static const uint8_t *source_get(struct source *source, uint64_t at, uint64_t size_bytes);
 static bool read_block(struct reader *reader, uint8_t type, struct wire_cursor *cursor);
 static void begin_steps(struct reader *reader, size_t left_bytes);
@@ -137,7 +137,7 @@ errmsg recording_read_file(const char *path, const struct recording_hooks *hooks
 	reader.source.fd = fd;
 	reader.source.size = (uint64_t)status.st_size;
 	error = read_all(&reader, &good);
-	*is_cut = good < reader.source.size;
+	*is_cut = good < reader.source.size || !reader.is_flushed;
 	close(fd);
 	return error;
 }
@@ -149,7 +149,7 @@ static errmsg read_all(struct reader *reader, uint64_t *good_bytes)
 	const uint8_t *block;
 	uint32_t length;
 
-	while (!error && (block = next_block(&reader->source, at, &length))) {
+	while (!error && (block = next_block(reader, at, &length))) {
 		uint8_t type = block[RECORDING_BLOCK_BYTES - 1];
 		struct wire_cursor cursor = wire_cursor(block + RECORDING_BLOCK_BYTES, length);
 
@@ -160,6 +160,7 @@ static errmsg read_all(struct reader *reader, uint64_t *good_bytes)
 		if (!read_block(reader, type, &cursor))
 			break;
 		at = reader->block_end;
+		reader->is_flushed = type == RECORDING_BLOCK_FLUSH;
 	}
 	if (reader->no_memory || reader->source.no_memory)
 		error = "no memory";
@@ -185,13 +186,14 @@ static errmsg read_header(struct reader *reader)
 		return "written by a newer libmonprof, whose format this one cannot read";
 	if (reader->version >> 16 == 0)
 		return "not a recording of libmonprof";
+	reader->seed = recording_block_seed(reader->version);
 	return NULL;
 }
 
-/* The block at this place if all of it is there and whole; NULL otherwise. */
-static const uint8_t *next_block(struct source *source, uint64_t at, uint32_t *length)
+/* The block at this place if all of it is there, whole, and follows the one before; NULL otherwise. */
+static const uint8_t *next_block(struct reader *reader, uint64_t at, uint32_t *length)
 {
-	const uint8_t *block = source_get(source, at, RECORDING_BLOCK_BYTES);
+	const uint8_t *block = source_get(&reader->source, at, RECORDING_BLOCK_BYTES);
 	struct wire_cursor cursor;
 	uint32_t checksum;
 
@@ -200,14 +202,11 @@ static const uint8_t *next_block(struct source *source, uint64_t at, uint32_t *l
 	cursor = wire_cursor(block, RECORDING_BLOCK_BYTES);
 	checksum = wire_get_fixed32(&cursor);
 	*length = wire_get_fixed32(&cursor);
-	block = source_get(source, at, RECORDING_BLOCK_BYTES + (uint64_t)*length);
-	if (!block)
+	block = source_get(&reader->source, at, RECORDING_BLOCK_BYTES + (uint64_t)*length);
+	if (!block || recording_block_checksum(block, *length, reader->seed) != checksum)
 		return NULL;
-
-	size_t covered = RECORDING_BLOCK_BYTES - RECORDING_CHECKSUM_BYTES + (size_t)*length;
-
-	if (XXH32(block + RECORDING_CHECKSUM_BYTES, covered, 0) != checksum)
-		return NULL;
+	if (reader->version >> 16 >= RECORDING_CHAINED_MAJOR)
+		reader->seed = checksum;
 	return block;
 }
 

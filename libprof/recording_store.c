@@ -9,6 +9,8 @@
 
 #include "file.h"
 #include "heap.h"
+#include "recording_block.h"
+#include "recording_format.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,6 +26,15 @@ static bool has_our_head(const struct recording_store *store, int fd);
 static void undo(struct recording_store *store, bool is_new);
 static void close_file(struct recording_store *store);
 
+void recording_store_begin(struct recording_store *store)
+{
+	const uint32_t version = RECORDING_VERSION_MAJOR << 16 | RECORDING_VERSION_MINOR;
+
+	store->checksum = recording_block_chain(store->head.bytes + RECORDING_HEADER_BYTES,
+						store->head.size - RECORDING_HEADER_BYTES,
+						recording_block_seed(version));
+}
+
 void recording_store_release(struct recording_store *store)
 {
 	close_file(store);
@@ -32,9 +43,10 @@ void recording_store_release(struct recording_store *store)
 	heap_free(store->other_path);
 }
 
-errmsg recording_store_append(struct recording_store *store, const struct wire_buffer *bytes)
+errmsg recording_store_append(struct recording_store *store, const struct wire_buffer *blocks)
 {
 	bool is_new = !store->created;
+	uint32_t checksum;
 	errmsg failure = NULL;
 	int error;
 
@@ -42,12 +54,14 @@ errmsg recording_store_append(struct recording_store *store, const struct wire_b
 		failure = is_new ? open_new(store) : open_again(store);
 	if (failure)
 		return failure;
-	error = file_write_at(store->fd, bytes->bytes, bytes->size, store->good_bytes);
+	checksum = recording_block_chain(blocks->bytes, blocks->size, store->checksum);
+	error = file_write_at(store->fd, blocks->bytes, blocks->size, store->good_bytes);
 	if (error) {
 		undo(store, is_new);
 		return file_error(error);
 	}
-	store->good_bytes += bytes->size;
+	store->good_bytes += blocks->size;
+	store->checksum = checksum;
 	if (store->reopen)
 		close_file(store);
 	return NULL;

@@ -75,6 +75,7 @@ static void encode_sample(struct recording *recording, const struct recording_sa
 static struct note *find_note(struct recording *recording, const char *key);
 static errmsg flush(struct recording *recording);
 static bool seal(struct recording *recording);
+static bool seal_section(struct recording *recording, unsigned type);
 static void seal_notes(struct recording *recording);
 static void seal_losses(struct recording *recording);
 static void begin_epoch(struct recording *recording);
@@ -103,10 +104,12 @@ static bool begin_store(struct recording_store *store, const struct recording_he
 	store->path = heap_strdup(head->path);
 	if (head->other_path)
 		store->other_path = heap_strdup(head->other_path);
-	if (store->path && recording_block_head(&store->head, head))
-		return true;
-	recording_store_release(store);
-	return false;
+	if (!store->path || !recording_block_head(&store->head, head)) {
+		recording_store_release(store);
+		return false;
+	}
+	recording_store_begin(store);
+	return true;
 }
 
 void recording_free(struct recording *recording)
@@ -449,15 +452,24 @@ static bool seal(struct recording *recording)
 		recording_block_put(&recording->out, RECORDING_BLOCK_EPOCH,
 				    &recording->sections[RECORDING_BLOCK_EPOCH]);
 	recording->epoch_owed = false;
-	for (unsigned type = 0; type < RECORDING_BLOCK_END; type++) {
-		struct wire_buffer *section = &recording->sections[type];
-
-		failed |= section->failed;
-		if (section->size > 0 && !section->failed)
-			recording_block_put(&recording->out, type, section);
-		wire_clear(section);
-	}
+	for (unsigned type = 0; type < RECORDING_BLOCK_SAMPLES; type++)
+		failed |= !seal_section(recording, type);
+	failed |= !seal_section(recording, RECORDING_BLOCK_NOTES);
+	failed |= !seal_section(recording, RECORDING_BLOCK_LOSSES);
+	failed |= !seal_section(recording, RECORDING_BLOCK_SAMPLES);
+	failed |= !seal_section(recording, RECORDING_BLOCK_FLUSH);
 	return !failed && !recording->out.failed;
+}
+
+static bool seal_section(struct recording *recording, unsigned type)
+{
+	struct wire_buffer *section = &recording->sections[type];
+	bool is_good = !section->failed;
+
+	if (section->size > 0 && is_good)
+		recording_block_put(&recording->out, type, section);
+	wire_clear(section);
+	return is_good;
 }
 
 static void seal_notes(struct recording *recording)

@@ -121,6 +121,7 @@ static void export_all(const struct profile *profile)
 static size_t put_right(uint8_t *bytes, size_t size_bytes)
 {
 	size_t at = RECORDING_HEADER_BYTES;
+	uint32_t seed = RECORDING_VERSION_MAJOR << 16 | RECORDING_VERSION_MINOR;
 
 	while (size_bytes - at >= RECORDING_BLOCK_BYTES) {
 		uint8_t *block = bytes + at;
@@ -130,9 +131,9 @@ static size_t put_right(uint8_t *bytes, size_t size_bytes)
 
 		length = length < left ? length : left;
 		wire_write_u32(block + 4, (uint32_t)length);
-		wire_write_u32(block,
-			       XXH32(block + RECORDING_CHECKSUM_BYTES,
-				     RECORDING_BLOCK_BYTES - RECORDING_CHECKSUM_BYTES + length, 0));
+		seed = XXH32(block + RECORDING_CHECKSUM_BYTES,
+			     RECORDING_BLOCK_BYTES - RECORDING_CHECKSUM_BYTES + length, seed);
+		wire_write_u32(block, seed);
 		at += RECORDING_BLOCK_BYTES + length;
 	}
 	return at;

@@ -205,13 +205,24 @@ static UNUSED void raw_begin(struct wire_buffer *to, uint32_t version)
 
 static UNUSED void raw_block(struct wire_buffer *to, uint8_t type, struct wire_buffer *payload)
 {
-	size_t start = to->size;
+	size_t start = to->size, at = RECORDING_HEADER_BYTES;
+	uint32_t seed, version;
 
+	/* Of the version, then of the block before; earlier versions had none. */
+	memcpy(&version, to->bytes + RECORDING_MAGIC_BYTES, sizeof(version));
+	seed = version >> 16 < 3 ? 0 : version;
+	while (version >> 16 >= 3 && at < start) {
+		uint32_t length;
+
+		memcpy(&seed, to->bytes + at, sizeof(seed));
+		memcpy(&length, to->bytes + at + 4, sizeof(length));
+		at += RECORDING_BLOCK_BYTES + length;
+	}
 	wire_put_u32(to, 0);
 	wire_put_u32(to, (uint32_t)payload->size);
 	wire_put_u8(to, type);
 	wire_put(to, payload->bytes, payload->size);
-	wire_write_u32(to->bytes + start, XXH32(to->bytes + start + 4, to->size - start - 4, 0));
+	wire_write_u32(to->bytes + start, XXH32(to->bytes + start + 4, to->size - start - 4, seed));
 	wire_clear(payload);
 }
 
