@@ -230,6 +230,9 @@ static bool put_text(struct callee_text *text, const struct py_object *from)
 	if (!callee_is_text(from))
 		return false;
 	callee_characters_take(from, &taken);
+	/* Whatever else it is, it is no str, and there is no room for it. */
+	if (taken.kind != 1 && taken.kind != 2 && taken.kind != 4)
+		return false;
 	data.data = (uintptr_t)taken.bytes;
 	data.length = taken.length;
 	data.kind = taken.is_ascii ? 0 : taken.kind;

@@ -158,6 +158,20 @@ Test(callee, names_are_fit_for_every_viewer_and_short)
 	cr_expect_str_eq(name_of(&endless), wanted, "no half of a character");
 }
 
+Test(callee, a_str_of_no_kind_has_no_name)
+{
+	static char ascii[512];
+	struct function function = function_of(&plain, NULL, "m");
+
+	cr_assert_null(callee_start());
+	memset(ascii, 'n', sizeof(ascii) - 1);
+	function.module = text_of(ascii);
+	function.module->length = 600;
+	/* Seven bytes a character */
+	function.module->state = (7 | 8) << 2;
+	cr_expect_str_eq(name_of(&function), "|sorted");
+}
+
 Test(callee, an_exception_is_kept_and_none_is_left)
 {
 	struct object exception;
