@@ -85,7 +85,7 @@ $(B)/tests/%.so: tests/tools/%.so.c $(B)/libprof.a
 	$(COMPILE) -MF $@.d -fPIC -fvisibility=hidden -shared -o $@ $(filter %.c %.a,$^) $(ZLIB)
 $(B)/tests/fuzz/%: tests/fuzz/%.c $(B)/libprof.a
 	@mkdir -p $(@D)
-	$(COMPILE) -MF $@.d -fsanitize=fuzzer,address -o $@ $< -lc $(B)/libprof.a $(ZLIB)
+	$(COMPILE) -MF $@.d -fsanitize=fuzzer,address -o $@ $< $(WRAPS) -lc $(B)/libprof.a $(ZLIB)
 $(B)/man/%: man/%.in $(B)/monprof
 	@mkdir -p $(@D)
 	$(B)/monprof help --mdoc >$@.options
@@ -102,7 +102,8 @@ demo: ; sh tests/demo
 bench: tests ; bench/run
 fuzz: ; $(MAKE) B=build/fuzz SAN=fuzzer-no-link,address CC=clang fuzz-run
 fuzz-run: $(FUZZ) ; set -e; for fuzz in $^; do echo $$fuzz; mkdir -p $$fuzz.corpus; $$fuzz -verbosity=0 \
-	-max_total_time=$(FUZZ_SECONDS) -timeout=10 -artifact_prefix=$$fuzz- $$fuzz.corpus; done
+	-max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=1500 -malloc_limit_mb=64 -artifact_prefix=$$fuzz- \
+	$$fuzz.corpus; done
 hunt: tests ; B=$(B) PYTHON=$(PYTHON) RUNS=$(RUNS) SECONDS=$(SECONDS) SEED=$(SEED) FIRST=$(FIRST) tests/hunt
 install: all man
 	install -D -m 755 $(B)/libmonprof.so $(ROOT)/lib/libmonprof.so
