@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define PATTERN_BYTES 4096 /* of a regular expression */
+
 static int take_time(const char *flag, const char *text, uint64_t *time_ns);
 static int take_label(struct filter *filter, const char *text);
 static int take_word(struct filter *filter, enum filter_kind kind, const char *text);
@@ -158,10 +160,15 @@ static int take_word(struct filter *filter, enum filter_kind kind, const char *t
 
 static int take_pattern(struct filter *filter, enum filter_flag flag, const char *text)
 {
-	struct filter_pattern *pattern = heap_zalloc(sizeof(*pattern));
+	struct filter_pattern *pattern;
 	char error[256];
 	int wrong;
 
+	/* regcomp(3) recurses into each parenthesis, down to the end of the stack. */
+	if (strlen(text) > PATTERN_BYTES)
+		return cli_usage("%s: an expression of more than %d bytes", flag_names[flag],
+				 PATTERN_BYTES);
+	pattern = heap_zalloc(sizeof(*pattern));
 	if (!pattern)
 		return cli_fail(text, "no memory");
 	wrong = regcomp(&pattern->regex, text, REG_EXTENDED | REG_NOSUB);

@@ -285,6 +285,19 @@ Test(cli_filter, a_base_without_the_measurement_is_named, .fini = remove_scratch
 		strstr((char *)slurp(in_scratch("both.calls.html")).bytes, "\"base\":{"));
 }
 
+Test(cli_filter, an_expression_that_would_take_all_of_the_stack, .fini = remove_scratch)
+{
+	char arguments[6000] = "export a.monprof --ignore '";
+	size_t length = strlen(arguments);
+
+	record("a.monprof", 1, 4242);
+	memset(arguments + length, '(', 4096);
+	strcpy(arguments + length + 4096, "'");
+	check_usage(arguments, "Unmatched (");
+	strcpy(arguments + length + 4096, "('");
+	check_usage(arguments, "--ignore: an expression of more than 4096 bytes");
+}
+
 Test(cli_filter, names_what_is_wrong, .fini = remove_scratch)
 {
 	record("a.monprof", 1, 4242);
