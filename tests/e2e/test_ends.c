@@ -14,6 +14,15 @@
 
 #define LATE "the end of the program waits no longer"
 
+/* Beside much else, too, it is over by then or never. */
+static struct run *new_run(void)
+{
+	struct run *run = run_new();
+
+	run->limit_s = 240;
+	return run;
+}
+
 /* Built here: between.c, which stands between the library and libc. */
 static void between(struct run *run)
 {
@@ -30,7 +39,7 @@ static void between(struct run *run)
 static struct run *run_same(const char *option, const char *program, const char *kind,
 			    const char *argument)
 {
-	struct run *run = run_new(), *plain = run_new();
+	struct run *run = new_run(), *plain = new_run();
 
 	plain->is_plain = true;
 	run_set(run, "MONPROF_FLUSH", "50ms");
@@ -56,7 +65,7 @@ static void check_below(struct run *run, const char *caller, unsigned wanted_ms)
  */
 static bool ends_at_place(unsigned place, const char *preload)
 {
-	struct run *run = run_new();
+	struct run *run = new_run();
 	const char *output = run_text(run, "%s/left", run->root);
 	const char *recording = run_text(run, "%s.monprof", output);
 	bool was_there;
@@ -89,7 +98,7 @@ static bool ends_at_place(unsigned place, const char *preload)
 Test(ends, out_of_a_handler_while_a_lock_is_held)
 {
 	unsigned place = 1, step = run_is_full() ? 1 : 8;
-	struct run *home = run_new();
+	struct run *home = new_run();
 
 	between(home);
 	while (ends_at_place(place, home->preload))
@@ -103,7 +112,7 @@ Test(ends, out_of_a_handler_while_a_lock_is_held)
 /* The program makes this file, and our thread hangs in its next write until it is gone. */
 static struct run *run_hanging(const char *kind, const char *wait)
 {
-	struct run *run = run_new();
+	struct run *run = new_run();
 
 	between(run);
 	run_set(run, "MONPROF_FLUSH", "20ms");
@@ -201,7 +210,7 @@ static const char *without_numbers(struct run *run, const char *text)
 
 static void check_crash(const char *option, const char *kind, bool has_profile)
 {
-	struct run *run = run_new(), *plain = run_new();
+	struct run *run = new_run(), *plain = new_run();
 
 	plain->is_plain = true;
 	plain->before_exec = run->before_exec = no_core;
@@ -235,7 +244,7 @@ Test(ends, crash)
 /* What the program knows to be on disk is in what is made of the recording, but for a few periods of 5 ms. */
 static void check_killed(unsigned after_ms)
 {
-	struct run *run = run_new();
+	struct run *run = new_run();
 	struct stacks *stacks;
 	unsigned told_ms;
 	const char *at;
@@ -336,7 +345,7 @@ Test(ends, of_python_but_not_of_the_program)
 	if (!run_is_full())
 		cr_skip_test("for a full run");
 
-	struct run *run = run_new(), *plain = run_new();
+	struct run *run = new_run(), *plain = new_run();
 	const char *host = python_host(run, "again.c", NULL);
 	const char *code = run_text(run, "import sys; sys.path.insert(0, '%.*s'); import life",
 				    (int)strlen(run_program("life.py")) - 8,
@@ -361,7 +370,7 @@ Test(ends, of_python_but_not_of_the_program)
 /* Each image has the pid of the one before, and leaves what it measured. */
 Test(ends, exec_of_itself)
 {
-	struct run *run = run_new();
+	struct run *run = new_run();
 	size_t recordings;
 
 	run_go(run, python_path(), run_program("teardown.py"), "exec", "2", NULL);
