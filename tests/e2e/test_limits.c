@@ -5,10 +5,12 @@
 #include "common.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -240,4 +242,51 @@ Test(limits, little_address_space)
 Test(limits, enough_address_space)
 {
 	check_space(256, NULL);
+}
+
+/* ---- few timers ---- */
+
+static void write_file(const char *path, const char *text)
+{
+	int file = open(path, O_WRONLY);
+
+	if (file < 0 || write(file, text, strlen(text)) < 0)
+		_exit(124);
+	close(file);
+}
+
+/* Counted by user, and nobody else is this one: root of a namespace of its own. */
+static void allow_few_timers(void)
+{
+	char map[32];
+
+	snprintf(map, sizeof(map), "0 %u 1", getuid());
+	if (unshare(CLONE_NEWUSER))
+		_exit(124);
+	write_file("/proc/self/uid_map", map);
+	if (setrlimit(RLIMIT_SIGPENDING, &(struct rlimit){ 10, 10 }))
+		_exit(124);
+}
+
+Test(limits, few_timers)
+{
+	struct run *run = run_new();
+	struct stacks *stacks;
+
+	run->before_exec = allow_few_timers;
+	run->is_plain = true;
+	run_go(run, "/bin/true", NULL);
+	if (run->status != 0)
+		cr_skip_test("no user namespaces permitted here");
+	run->is_plain = false;
+	run_limits(run, "few_timers", NULL);
+	run->before_exec = NULL;
+	run_check_exit(run, 0);
+	RUN_CHECK(run, strcmp(run->out, "7\n") == 0, "the program's own timers were refused");
+	/* Perf events tick in place of timers, where they are permitted; all time is there in any case. */
+	stacks = stacks_read(run, run_check_good(run));
+	RUN_CHECK(run, stacks_total(stacks) >= 600 * MS * 9 / 10, "time is missing; %s",
+		  stacks_names(run, stacks));
+	stacks_free(stacks);
+	run_free(run);
 }
