@@ -278,7 +278,9 @@ static void cpu_pass(uint64_t time_ns)
 		}
 		if (perf_wanted(own))
 			perf_open(thread);
-		if (samples - own->rearmed_samples >= REARM_SAMPLES)
+		/* A tick that waits for such a call would be void: the call ends, and no handler tells of it. */
+		if (samples - own->rearmed_samples >= REARM_SAMPLES &&
+		    !atomic_load(&thread->signals.is_waiting))
 			rearm(thread);
 	}
 	if (atomic_load_explicit(&cpu.timer_error, memory_order_relaxed) && !cpu.timer_error_told)

@@ -36,6 +36,7 @@ struct signals_thread {
 	_Atomic bool pending; /* arrived from elsewhere while virtually blocked */
 	_Atomic uint32_t pending_era; /* void once the disposition has been set to "ignore" since */
 	_Atomic uint64_t waiting_mask; /* of the ppoll, sigsuspend, ... that it is in */
+	_Atomic bool is_waiting; /* in such a call; read by the drainer */
 	_Atomic bool cut_short; /* that call, by nothing but a tick */
 	uint64_t born_mask; /* blocked since its birth, as far as libc has been told */
 	siginfo_t pending_info;

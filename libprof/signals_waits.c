@@ -28,6 +28,7 @@ struct wait {
 	struct timespec left;
 	uint64_t end_ns;
 	bool is_masked; /* there is something to be undone */
+	bool was_waiting; /* in a handler, out of such a call */
 	bool was_blocked; /* virtually */
 	bool was_kernel_blocked;
 };
@@ -291,6 +292,7 @@ static struct wait call_begin(const sigset_t *mask, const struct timespec *timeo
 
 	if (!wait.self)
 		return wait;
+	wait.was_waiting = atomic_exchange(&wait.self->is_waiting, true);
 	wait.end_ns = call_end_ns(timeout);
 	atomic_store_explicit(&wait.self->cut_short, false, memory_order_relaxed);
 	wait.was_blocked = atomic_load_explicit(&wait.self->blocked, memory_order_relaxed);
@@ -334,6 +336,8 @@ static void call_end(const struct wait *wait)
 {
 	uint64_t bit = signals_bit();
 
+	if (wait->self)
+		atomic_store(&wait->self->is_waiting, wait->was_waiting);
 	if (!wait->is_masked)
 		return;
 	atomic_store_explicit(&wait->self->blocked, wait->was_blocked, memory_order_relaxed);

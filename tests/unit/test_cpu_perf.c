@@ -94,6 +94,19 @@ Test(cpu_perf, a_sampled_thread_is_armed_anew_now_and_then)
 	spans_expect(PERIOD_NS);
 }
 
+/* Its pending tick would be void, and ends an epoll_pwait all the same. */
+Test(cpu_perf, a_thread_that_waits_with_a_mask_is_not_armed_anew)
+{
+	begin();
+	sample(8);
+	atomic_store(&thread->signals.is_waiting, true);
+	OWN->pass(1);
+	cr_expect_eq(os.arms, 1, "at birth");
+	atomic_store(&thread->signals.is_waiting, false);
+	OWN->pass(2);
+	cr_expect_eq(os.arms, 2);
+}
+
 Test(cpu_perf, perf_is_for_what_the_tick_is_too_slow_for)
 {
 	begin_perf(250, AUTO);
