@@ -53,7 +53,7 @@ static struct {
 	enum cpu_clock clock;
 	bool wants_perf; /* the period is shorter than the kernel's tick */
 	bool can_perf; /* the drainer has descriptors of its own, and they are permitted */
-	bool is_perf_full; /* no descriptor is left for another one */
+	bool is_perf_full; /* in this pass no descriptor is left for another one */
 	_Atomic int timer_error; /* why there are no timers at all; 0: there are */
 	bool timer_error_told;
 	_Atomic bool stopped;
@@ -268,6 +268,7 @@ static void cpu_drainer_end(void)
 static void cpu_pass(uint64_t time_ns)
 {
 	(void)time_ns;
+	cpu.is_perf_full = false;
 	for (struct thread *thread = thread_next(NULL); thread; thread = thread_next(thread)) {
 		struct cpu_thread *own = own_of(thread);
 		uint32_t samples = atomic_load_explicit(&own->samples, memory_order_relaxed);
@@ -461,10 +462,8 @@ static void perf_close(struct cpu_thread *own)
 {
 	int perf = atomic_exchange(&own->perf, NO_PERF);
 
-	if (perf == NO_PERF)
-		return;
-	os_perf_close(perf);
-	cpu.is_perf_full = false;
+	if (perf != NO_PERF)
+		os_perf_close(perf);
 }
 
 /* Once: the ticks that every kernel has go on. */
