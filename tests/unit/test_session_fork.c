@@ -39,6 +39,7 @@ void __wrap_signals_exec_begin(void);
 void __wrap_signals_exec_failed(void);
 void __wrap_symbol_close(void);
 bool __wrap_symbol_reset(void);
+uint64_t __wrap_place_wait_ns(uint64_t most_ns);
 errmsg __wrap_place_begin(struct recording_head *head);
 const struct recording_mapping *__wrap_place_mappings(unsigned *count);
 const char *__wrap_place_cwd(void);
