@@ -235,6 +235,8 @@ Test(cli_calls, the_end_of_two_names_is_no_name, .fini = remove_scratch)
 	for (unsigned node = 1; node <= 2; node++)
 		RAW(&payload, 1, 1, node, 0, sample.value * node);
 	raw_block(&file, RECORDING_BLOCK_SAMPLES, &payload);
+	RAW(&payload, 0);
+	raw_block(&file, RECORDING_BLOCK_FLUSH, &payload);
 	spill(in_scratch("two"), file.bytes, file.size);
 	got = run("report --callers loads two");
 	cr_assert_eq(got.status, 2);
@@ -246,6 +248,8 @@ Test(cli_calls, the_end_of_two_names_is_no_name, .fini = remove_scratch)
 	/* A whole name is meant before the ends of others. */
 	RAW(&payload, 1, 1, 3, 0, 1);
 	raw_block(&file, RECORDING_BLOCK_SAMPLES, &payload);
+	RAW(&payload, 0);
+	raw_block(&file, RECORDING_BLOCK_FLUSH, &payload);
 	spill(in_scratch("three"), file.bytes, file.size);
 	cr_assert_str_eq(table(run("report --callers loads three")),
 			 "      calls        %  total   mean    p50    p90    p99  caller\n"

@@ -26,6 +26,7 @@ static uintptr_t at_code = CODE;
 static uint64_t objects[4]; /* None, DISABLE, code's stand-in is an address */
 static char state[32], events[32], lost[32];
 static const char *line;
+static bool switches_events; /* what is called */
 
 errmsg __wrap_monitoring_claim(struct monitoring *claimed);
 errmsg __wrap_monitoring_claim(struct monitoring *claimed)
@@ -56,6 +57,13 @@ void __wrap_monitoring_release(struct monitoring *released)
 {
 	cr_assert_eq(released, tool);
 	releases++;
+}
+
+bool __wrap_monitoring_call_begins(struct py_object *callable);
+bool __wrap_monitoring_call_begins(struct py_object *callable)
+{
+	(void)callable;
+	return switches_events;
 }
 
 struct py_object *__wrap_monitoring_disable(void);
@@ -157,7 +165,8 @@ Test(sites, wants_calls_alone_and_no_id_of_a_debugger_or_profiler)
 	cr_assert_eq(events_on, 1u << MONITORING_CALL);
 	cr_assert_eq(memcmp(tool->wanted, (signed char[]){ 4, 3, 5, -1 }, 4), 0);
 	for (unsigned i = 0; i < MONITORING_EVENTS; i++)
-		cr_assert_eq(tool->calls[i] != NULL, i == MONITORING_CALL);
+		cr_assert_eq(tool->calls[i] != NULL,
+			     i == MONITORING_CALL || i == MONITORING_C_RETURN);
 }
 
 Test(sites, what_cannot_be_had_is_said)
@@ -184,6 +193,17 @@ Test(sites, a_site_tells_some_times)
 	cr_assert_str_eq(events, "16");
 	cr_assert_str_eq(lost, "0");
 	cr_assert_str_eq(state, "on");
+}
+
+/* What it is to do is done at its C_RETURN. */
+Test(sites, a_call_that_switches_events_is_watched_for_ever)
+{
+	switches_events = true;
+	for (unsigned i = 0; i < 3 * TELLS; i++)
+		cr_assert_not(call(), "time %u", i);
+	cr_assert_eq(site_find(INSTRUCTION), id);
+	switches_events = false;
+	cr_assert(call());
 }
 
 Test(sites, python_is_not_asked_again)
