@@ -24,10 +24,12 @@ def {name}_many(count):
 {name}_many({count})
 """
 
+# What the program is shown says nothing: the original does, which is still there.
 SEEN = """
-import sys
+import gc, sys
 exec("")
-assert sys.monitoring.get_tool(sys.monitoring.PROFILER_ID) == "monprof"
+functions = [f for f in gc.get_objects() if type(f) is type(len) and f.__name__ == "get_tool"]
+assert "monprof" in [function(sys.monitoring.PROFILER_ID) for function in functions]
 """
 
 TAKEN = """

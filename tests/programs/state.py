@@ -35,10 +35,7 @@ def show_all(when):
     shown("flags", sys.flags)
     shown("warnings", warnings.filters)
     shown("trace", (sys.gettrace(), sys.getprofile(), threading.gettrace(), threading.getprofile()))
-    # Who looks sees who else holds ids: that is what they are for.
-    tools = {i: sys.monitoring.get_tool(i) for i in range(6)}
-    others = [i for i, name in tools.items() if name and not name.startswith("monprof")]
-    shown("tools", [(tools[i], sys.monitoring.get_events(i)) for i in others])
+    shown("tools", [(sys.monitoring.get_tool(i), sys.monitoring.get_events(i)) for i in range(6)])
     shown("switch interval", sys.getswitchinterval())
     shown("recursion limit", sys.getrecursionlimit())
     shown("fault handler", faulthandler.is_enabled())
