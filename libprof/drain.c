@@ -197,14 +197,17 @@ static uint32_t turn(void)
 {
 	/* Taken before the pass: a request that comes later gets a pass of its own. */
 	uint32_t asked = atomic_fetch_and(&drain_door.asked, ~(uint32_t)DRAIN_FLUSH);
+	uint64_t now;
 
 	if (asked & DRAIN_FINISH)
 		return asked;
 	drain.was_flushed = false;
 	adapt(pass(false));
-	if (asked & DRAIN_PARK)
+	now = os_monotonic_ns();
+	/* Nobody who waits for us to be gone waits for the disk, but where each turn has been cut short so far. */
+	if (asked & DRAIN_PARK && now < drain.next_flush_ns + drain.settings.flush_ns)
 		return asked;
-	if (asked & DRAIN_FLUSH || os_monotonic_ns() >= drain.next_flush_ns)
+	if (asked & DRAIN_FLUSH || now >= drain.next_flush_ns)
 		flush();
 	if (asked & DRAIN_FLUSH)
 		answer();
@@ -348,8 +351,9 @@ static bool enter(void)
 		begin_recording();
 		stack_begin(drain.recording);
 		task_begin();
+		/* Once: where forks follow each other it is due all the same. */
+		drain.next_flush_ns = os_monotonic_ns() + drain.settings.flush_ns;
 	}
-	drain.next_flush_ns = os_monotonic_ns() + drain.settings.flush_ns;
 	drain.settings.hooks.begin(own_descriptors);
 	atomic_store(&drain_door.state, DRAIN_RUNNING);
 	os_futex_wake(&drain_door.state);

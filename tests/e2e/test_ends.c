@@ -166,20 +166,19 @@ Test(ends, exec_on_a_disk_that_hangs)
 	run_free(run);
 }
 
-/* It comes to itself: nothing of what was measured meanwhile is lost. */
+/* It comes to itself: nothing of what was measured meanwhile is lost. Of the child nothing is known. */
 Test(ends, forks_on_a_disk_that_hangs)
 {
 	if (!run_is_full())
 		cr_skip_test("for a full run");
 
 	struct run *run = run_hanging("forks", "10s");
-	int child = atoi(run->out);
 
 	run_check_exit(run, 0);
-	run_check_silent(run);
+	run_check_line(run, "our own thread was busy at the fork: not profiled");
 	check_below(run, "before", 300);
 	check_below(run, "meanwhile", 300);
-	common_check(run, common_profile(run, child), "in_child", "spin", 300);
+	RUN_CHECK(run, run_count(run, ".cpu.pb.gz") == 1, "a child's profile");
 	run_free(run);
 }
 

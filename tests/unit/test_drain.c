@@ -120,6 +120,22 @@ Test(drain, parked_it_is_gone_and_started_it_goes_on)
 	cr_assert_eq(count_whole(path).value, 70 + 80 + 1000 + 500000);
 }
 
+Test(drain, however_often_it_is_parked_it_flushes_in_time)
+{
+	uint64_t end_ns;
+
+	settings.flush_ns = 20000000;
+	begin();
+	end_ns = os_monotonic_ns() + 20 * settings.flush_ns;
+	while (os_monotonic_ns() < end_ns) {
+		put(1);
+		cr_assert(drain_park(LONG_NS));
+		cr_assert_null(drain_start());
+	}
+	cr_assert_gt(atomic_load(&seen.flushes), 0);
+	cr_assert_eq(access(path, F_OK), 0);
+}
+
 static void hold_rest(uint64_t timeout_ns)
 {
 	(void)timeout_ns;
