@@ -254,6 +254,8 @@ static void check_ticks(const char *clock, unsigned seconds)
 	run_set(run, "MONPROF_CPU_CLOCK", clock);
 	run_set(run, "MONPROF_COLLECT", "cpu");
 	run_set(run, "MONPROF_QUIET", "yes");
+	/* Nobody is to find it before the end. */
+	run_set(run, "MONPROF_FLUSH", "1h");
 	run_go(run, python_path(), run_program("wrap_handler.py"), library, "4",
 	       run_text(run, "%u", seconds), NULL);
 	stacks = stacks_read(run, run_check_good(run));

@@ -209,14 +209,19 @@ static void *storm_main(void *target)
 void storms(void)
 {
 	pthread_t target = pthread_self(), thread;
+	sigset_t queued;
 	int sent = 0;
 
+	sigemptyset(&queued);
+	sigaddset(&queued, SIGRTMIN + 1);
 	handle(SIGRTMIN + 1, SA_RESTART, on_queued);
 	signal(SIGUSR1, on_tick);
 	own.is_over = false;
 	for (int handled = 0; handled < 2; handled++) {
 		signal(SIGURG, handled ? on_tick : SIG_DFL);
+		pthread_sigmask(SIG_BLOCK, &queued, NULL);
 		pthread_create(&thread, NULL, storm_main, &target);
+		pthread_sigmask(SIG_UNBLOCK, &queued, NULL);
 		while (sent < QUEUED * (handled + 1)) {
 			if (sigqueue(getpid(), SIGRTMIN + 1,
 				     (union sigval){ .sival_int = sent + 1 }) == 0)

@@ -38,6 +38,9 @@ if len(sys.argv) == 2:
     burn(0.3)
 else:
     busy = threading.Thread(target=burn, args=(0.3,))
+    # What is queued is main's alone: two threads would take it in no order.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGRTMIN + 1})
     busy.start()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGRTMIN + 1})
     getattr(ctypes.CDLL(sys.argv[2]), sys.argv[1])()
     busy.join()

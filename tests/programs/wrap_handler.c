@@ -1,14 +1,14 @@
 /*
- * wrap_handler.c - a library, loaded before ours, that puts a handler of its own around the one that the
- * kernel is given for SIGURG: counts each time that a timer or a perf event brings it.
+ * wrap_handler.c - a library, loaded before ours, that puts a handler of its own around the one that the kernel has
+ * for SIGURG, past libc: counts each time that a timer or a perf event brings it.
  */
 #define _GNU_SOURCE
-#include <errno.h>
+#include <dlfcn.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/syscall.h>
 
 struct kernel_action {
@@ -18,6 +18,8 @@ struct kernel_action {
 	uint64_t mask;
 };
 
+int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void),
+		      void *library);
 void wrap_end(void);
 
 static struct {
@@ -25,7 +27,6 @@ static struct {
 	_Atomic unsigned long entries, overruns;
 } wrapped;
 
-/* Past libc, whose syscall() is ours below. */
 static long call(long number, const long *arguments)
 {
 	register long fourth __asm__("r10") = arguments[3];
@@ -50,52 +51,42 @@ static void on_signal(int signo, siginfo_t *info, void *context)
 	wrapped.handler(signo, info, context);
 }
 
-static long call_action(long *arguments)
+static long action(const struct kernel_action *set, struct kernel_action *old)
 {
-	const struct kernel_action *given = (void *)arguments[1];
-	struct kernel_action *old = (void *)arguments[2], set;
-	long result;
+	const long arguments[6] = { SIGURG, (long)set, (long)old, sizeof(old->mask), 0, 0 };
 
-	if (given && (given->flags & SA_SIGINFO)) {
-		wrapped.handler = given->handler;
-		set = *given;
-		set.handler = on_signal;
-		arguments[1] = (long)&set;
-	}
-	result = call(SYS_rt_sigaction, arguments);
-	if (result == 0 && old && old->handler == on_signal)
-		old->handler = wrapped.handler;
-	return result;
+	return call(SYS_rt_sigaction, arguments);
 }
 
-/* Our library makes its system calls by it. */
-__attribute__((visibility("default"))) long syscall(long number, ...)
+/* Our library asks for this between its handler and its first timer. */
+int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void),
+		      void *library)
 {
-	long arguments[6], result;
-	va_list values;
+	int (*next)(void (*)(void), void (*)(void), void (*)(void), void *);
+	void *found = dlsym(RTLD_NEXT, "__register_atfork");
+	struct kernel_action now;
 
-	va_start(values, number);
-	for (int i = 0; i < 6; i++)
-		arguments[i] = va_arg(values, long);
-	va_end(values);
-	if (number == SYS_rt_sigaction && arguments[0] == SIGURG)
-		result = call_action(arguments);
-	else
-		result = call(number, arguments);
-	if (result < 0 && result > -4096) {
-		errno = (int)-result;
-		return -1;
+	if (!wrapped.handler && action(NULL, &now) == 0 && (now.flags & SA_SIGINFO)) {
+		wrapped.handler = now.handler;
+		now.handler = on_signal;
+		action(&now, NULL);
 	}
-	return result;
+	memcpy(&next, &found, sizeof(next));
+	return next(prepare, parent, child, library);
 }
 
-/* The calling thread gets no more of them: says how many there were. */
+/* The calling thread gets no more of them, and ours is in its place again: says how many there were. */
 void wrap_end(void)
 {
 	uint64_t bit = UINT64_C(1) << (SIGURG - 1);
 	long arguments[6] = { SIG_BLOCK, (long)&bit, 0, sizeof(bit), 0, 0 };
+	struct kernel_action now;
 
 	call(SYS_rt_sigprocmask, arguments);
+	if (action(NULL, &now) == 0 && now.handler == on_signal) {
+		now.handler = wrapped.handler;
+		action(&now, NULL);
+	}
 	printf("%lu %lu\n", wrapped.entries, wrapped.overruns);
 	fflush(stdout);
 }
