@@ -31,6 +31,7 @@ static struct py_object *on_c_return(struct py_object *self, struct py_object *c
 				     size_t count, struct py_object *names);
 static struct py_object *on_c_raise(struct py_object *self, struct py_object *const *arguments,
 				    size_t count, struct py_object *names);
+HOT bool is_wanted(size_t count, size_t least);
 HOT struct calls_interpreter *place_of(struct py_object *self);
 HOT void enter(struct calls_interpreter *here, struct py_object *code, enum calltree_event of);
 HOT void leave(struct calls_interpreter *here, struct py_object *code, enum calltree_end how);
@@ -78,7 +79,7 @@ static struct py_object *on_start(struct py_object *self, struct py_object *cons
 				  size_t count, struct py_object *names)
 {
 	(void)names;
-	if (monitoring_has(count, 2))
+	if (is_wanted(count, 2))
 		enter(place_of(self), arguments[0], CALLTREE_OF_PYTHON);
 	return py._Py_NoneStruct;
 }
@@ -87,7 +88,7 @@ static struct py_object *on_resume(struct py_object *self, struct py_object *con
 				   size_t count, struct py_object *names)
 {
 	(void)names;
-	if (monitoring_has(count, 2))
+	if (is_wanted(count, 2))
 		enter(place_of(self), arguments[0], CALLTREE_OF_GENERATOR);
 	return py._Py_NoneStruct;
 }
@@ -96,7 +97,7 @@ static struct py_object *on_return(struct py_object *self, struct py_object *con
 				   size_t count, struct py_object *names)
 {
 	(void)names;
-	if (monitoring_has(count, 3))
+	if (is_wanted(count, 3))
 		leave(place_of(self), arguments[0], CALLTREE_RETURN);
 	return py._Py_NoneStruct;
 }
@@ -105,7 +106,7 @@ static struct py_object *on_yield(struct py_object *self, struct py_object *cons
 				  size_t count, struct py_object *names)
 {
 	(void)names;
-	if (monitoring_has(count, 3))
+	if (is_wanted(count, 3))
 		leave(place_of(self), arguments[0], CALLTREE_YIELD);
 	return py._Py_NoneStruct;
 }
@@ -114,7 +115,7 @@ static struct py_object *on_unwind(struct py_object *self, struct py_object *con
 				   size_t count, struct py_object *names)
 {
 	(void)names;
-	if (monitoring_has(count, 3))
+	if (is_wanted(count, 3))
 		leave(place_of(self), arguments[0], CALLTREE_UNWIND);
 	return py._Py_NoneStruct;
 }
@@ -122,7 +123,7 @@ static struct py_object *on_unwind(struct py_object *self, struct py_object *con
 static struct py_object *on_call(struct py_object *self, struct py_object *const *arguments,
 				 size_t count, struct py_object *names)
 {
-	uint64_t key = monitoring_has(count, 4) ? callee_key(arguments[2], arguments[3]) : 0;
+	uint64_t key = is_wanted(count, 4) ? callee_key(arguments[2], arguments[3]) : 0;
 
 	(void)names;
 	if (key)
@@ -134,7 +135,7 @@ static struct py_object *on_c_return(struct py_object *self, struct py_object *c
 				     size_t count, struct py_object *names)
 {
 	(void)names;
-	if (monitoring_has(count, 4))
+	if (is_wanted(count, 4))
 		c_leave(place_of(self), arguments[2], CALLTREE_RETURN);
 	return monitoring_call_ends();
 }
@@ -143,9 +144,16 @@ static struct py_object *on_c_raise(struct py_object *self, struct py_object *co
 				    size_t count, struct py_object *names)
 {
 	(void)names;
-	if (monitoring_has(count, 4))
+	if (is_wanted(count, 4))
 		c_leave(place_of(self), arguments[2], CALLTREE_UNWIND);
 	return py._Py_NoneStruct;
+}
+
+/* After the end not even the counter is read: strict seccomp, prctl(2), forbids it, and may have been the end. */
+HOT bool is_wanted(size_t count, size_t least)
+{
+	return monitoring_has(count, least) &&
+	       !atomic_load_explicit(&calls.is_stopped, memory_order_relaxed);
 }
 
 /* NULL: it has ended, or its tool has moved. */
