@@ -31,7 +31,7 @@
 /* CPython 3.13+ allows 16.7 million changes of events in an interpreter's life; two a window. */
 #define WINDOWS_PER_S_MOST 100
 
-struct calls_plan calls_plan;
+struct calls_plan calls_plan PROF_TOGETHER;
 
 static errmsg calls_start(void);
 static void calls_drainer_begin(bool own_descriptors);
@@ -86,7 +86,6 @@ static void window_watch(void);
 static uint64_t window_end_ticks(const struct calls_interpreter *one);
 static void losses_say(void);
 static void trees_stock(void);
-static unsigned used_count(void);
 
 /* ---- start ---- */
 
@@ -99,8 +98,7 @@ static errmsg calls_start(void)
 
 	if (mode == CALLS_OFF)
 		return NULL;
-	for (unsigned i = 0; i < CALLS_INTERPRETERS; i++)
-		calls_shut(&calls.interpreters[i]);
+	calls_shut(main);
 	calls_plan.wanted_ppm = mode == CALLS_WINDOWS ? option_number(OPTION_CALLS_RATE) : PPM;
 	calls_plan.window_ns = option_number(OPTION_CALLS_WINDOW);
 	ticks_start();
@@ -183,7 +181,8 @@ static void plan_begin(void)
 	if (calls_plan.rate_ppm * NS_PER_S / PPM / calls_plan.window_ns > WINDOWS_PER_S_MOST)
 		calls_plan.window_ns = calls_plan.rate_ppm * NS_PER_S / PPM / WINDOWS_PER_S_MOST;
 	calls_next(calls_plan.start_ns);
-	calls_period_begin(option_number(OPTION_CALLS_PERIOD));
+	if (calls.mode == CALLS_PERIOD)
+		calls_period_begin(option_number(OPTION_CALLS_PERIOD));
 	calls_renew(calls_plan.start_ns);
 	if (calls.mode != CALLS_WINDOWS)
 		calls_observe(&calls.interpreters[CALLS_MAIN]);
@@ -200,7 +199,7 @@ static void calls_after_fork(void)
 	monitoring_after_fork();
 	if (main->tool.events)
 		monitoring_set(&main->tool, 0);
-	for (unsigned i = 0; i < used_count(); i++) {
+	for (unsigned i = 0; i < calls_interpreters_used(); i++) {
 		if (i != CALLS_MAIN)
 			atomic_store(&calls.interpreters[i].is_known, false);
 		calls_shut(&calls.interpreters[i]);
@@ -262,7 +261,7 @@ static void calls_pass(uint64_t time_ns)
 /* Once each. */
 static void losses_say(void)
 {
-	for (unsigned i = 0; i < CALLS_INTERPRETERS; i++) {
+	for (unsigned i = 0; i < calls_interpreters_used(); i++) {
 		bool *has_said = i == CALLS_MAIN ? &calls_plan.has_said :
 						   &calls_plan.has_said_other;
 
@@ -286,7 +285,7 @@ static void window_ask(uint64_t time_ns)
 	calls_plan.rarity = calls_plan.next_rarity;
 	calls_plan.end_seen_ticks = 0;
 	atomic_store(&calls.begun_cpu_ns, 0);
-	for (unsigned i = 0; i < CALLS_INTERPRETERS; i++) {
+	for (unsigned i = 0; i < calls_interpreters_used(); i++) {
 		if (!is_free(&calls.interpreters[i]))
 			continue;
 		interpreter_ask(&calls.interpreters[i], time_ns);
@@ -355,7 +354,7 @@ static void window_watch(void)
 {
 	uint64_t now = ticks_now(), end_ticks = 0;
 
-	for (unsigned i = 0; i < CALLS_INTERPRETERS; i++) {
+	for (unsigned i = 0; i < calls_interpreters_used(); i++) {
 		const struct calls_interpreter *one = &calls.interpreters[i];
 		uint64_t ticks = calls_takes_part(one) ? window_end_ticks(one) : 0;
 
@@ -393,7 +392,7 @@ static uint64_t calls_due_ns(void)
 
 	if (calls.mode == CALLS_OFF || atomic_load(&calls.is_stopped))
 		return UINT64_MAX;
-	for (unsigned i = 0; i < CALLS_INTERPRETERS; i++)
+	for (unsigned i = 0; i < calls_interpreters_used(); i++)
 		is_any |= calls.mode != CALLS_WINDOWS ? has_tool(&calls.interpreters[i]) :
 							is_free(&calls.interpreters[i]);
 	if (!is_any && !calls_plan.is_asked)
@@ -478,14 +477,8 @@ static uint64_t calls_remainder(enum metric metric, uint64_t own_ns)
 static void calls_stop(void)
 {
 	atomic_store(&calls.is_stopped, true);
-	for (unsigned i = 0; i < used_count(); i++)
+	for (unsigned i = 0; i < calls_interpreters_used(); i++)
 		calls_shut(&calls.interpreters[i]);
-}
-
-/* Places of interpreters that ever were. In a forked child, what is not touched costs nothing. */
-static unsigned used_count(void)
-{
-	return atomic_load(&calls.has_others) ? CALLS_INTERPRETERS : CALLS_MAIN + 1;
 }
 
 static void calls_leave(void)

@@ -78,7 +78,14 @@ struct calls_interpreter {
 };
 
 struct calls {
-	struct calls_interpreter interpreters[CALLS_INTERPRETERS];
+	/* the drainer's: of the tree that is written the recording's nodes, the same for its leaf-most part, how deep it
+	   is */
+	uint32_t ids[CALLTREE_NODES], leaf_ids[CALLTREE_NODES];
+	uint16_t depths[CALLTREE_NODES];
+
+	/* the trees, never unmapped; whoever moves FREE to USED has it */
+	_Atomic(struct calltree *) trees[CALLS_TREES_MAX];
+	_Atomic uint32_t tree_count;
 
 	/* written at start */
 	enum calls_mode mode;
@@ -105,9 +112,8 @@ struct calls {
 	_Atomic bool has_others; /* interpreters, ever */
 	_Atomic bool has_refused; /* and said so: an interpreter without a tool */
 
-	/* the trees, never unmapped; whoever moves FREE to USED has it */
-	_Atomic uint32_t tree_count;
-	_Atomic(struct calltree *) trees[CALLS_TREES_MAX];
+	struct calls_interpreter
+		interpreters[CALLS_INTERPRETERS]; /* the first beside what is above */
 };
 extern struct calls calls;
 
@@ -150,9 +156,6 @@ struct calls_plan {
 	uint64_t windows_at[CALLS_INTERPRETERS]; /* `windows`, of the last one that it was asked for */
 	uint64_t pass_ns; /* observed always: until the next pass */
 	bool is_to_check, has_said, has_said_other;
-	/* of the tree that is written: the recording's nodes, the same for its leaf-most part, how deep it is */
-	uint32_t ids[CALLTREE_NODES], leaf_ids[CALLTREE_NODES];
-	uint16_t depths[CALLTREE_NODES];
 };
 extern struct calls_plan calls_plan;
 
@@ -316,6 +319,12 @@ void calls_write(const struct collector_writer *writer);
 static inline struct calltree *calls_tree_at(uint32_t index)
 {
 	return atomic_load_explicit(&calls.trees[index], memory_order_acquire);
+}
+
+/* Places of interpreters that ever were: the others are not even looked at, which costs nothing after a fork. */
+static inline unsigned calls_interpreters_used(void)
+{
+	return atomic_load(&calls.has_others) ? CALLS_INTERPRETERS : CALLS_MAIN + 1;
 }
 
 static inline uint32_t calls_index(const struct calls_interpreter *one)

@@ -68,6 +68,7 @@ void calls_interpreter_begin(unsigned interpreter)
 	/* One call in so many is counted under one GIL: the main interpreter's. */
 	if (calls.mode == CALLS_OFF || calls.mode == CALLS_PERIOD || atomic_load(&calls.is_stopped))
 		return;
+	calls_shut(here);
 	atomic_store(&calls.has_others, true);
 	error = calls_claim(here);
 	if (!error && calls.mode == CALLS_ALWAYS)

@@ -131,7 +131,7 @@ static void flushed(void)
 {
 	uint32_t number = atomic_fetch_add(&calls.number, 1) + 1;
 
-	for (unsigned i = 0; i < CALLS_INTERPRETERS; i++) {
+	for (unsigned i = 0; i < calls_interpreters_used(); i++) {
 		struct calls_interpreter *one = &calls.interpreters[i];
 
 		atomic_store(&one->window, calls_window_number(number, one));

@@ -28,7 +28,7 @@ static struct {
 	_Atomic uint64_t events[CALLTREE_EVENTS];
 	_Atomic uint64_t recorded; /* events that records stand for */
 	_Atomic uint64_t records;
-} counted;
+} counted = { .left = CALLS_NEVER };
 
 static struct py_object *on_start(struct py_object *self, struct py_object *const *arguments,
 				  size_t count, struct py_object *names);

@@ -77,7 +77,7 @@ void calls_write(const struct collector_writer *writer)
 		window_write(writer);
 		calls_plan.is_asked = calls_plan.is_closed = false;
 	}
-	for (unsigned i = 0; calls.mode == CALLS_WINDOWS && i < CALLS_INTERPRETERS; i++) {
+	for (unsigned i = 0; calls.mode == CALLS_WINDOWS && i < calls_interpreters_used(); i++) {
 		struct calls_interpreter *one = &calls.interpreters[i];
 
 		if (atomic_load_explicit(&one->state, memory_order_acquire) == CALLS_OVER &&
@@ -92,14 +92,14 @@ void calls_write(const struct collector_writer *writer)
 		if (used == CALLS_TREE_FULL || (is_last && used == CALLS_TREE_USED))
 			tree_write(calls_tree_at(i), writer);
 	}
-	for (unsigned i = 0; is_last && i < CALLS_INTERPRETERS; i++)
+	for (unsigned i = 0; is_last && i < calls_interpreters_used(); i++)
 		atomic_store(&calls.interpreters[i].state, CALLS_NONE);
 }
 
 /* At the end of the process what was seen is all that there was. */
 static void window_shut(void)
 {
-	for (unsigned i = 0; i < CALLS_INTERPRETERS; i++) {
+	for (unsigned i = 0; i < calls_interpreters_used(); i++) {
 		struct calls_interpreter *one = &calls.interpreters[i];
 		uint32_t state = atomic_load_explicit(&one->state, memory_order_acquire);
 
@@ -134,7 +134,7 @@ static void window_close(void)
 		length_ticks = clock->planned_ticks;
 	calls_plan.is_closed = true;
 	window_count();
-	for (unsigned i = 0; i < CALLS_INTERPRETERS; i++) {
+	for (unsigned i = 0; i < calls_interpreters_used(); i++) {
 		if (calls_takes_part(&calls.interpreters[i]))
 			calls_plan.windows_at[i] = calls_plan.windows;
 	}
@@ -150,7 +150,7 @@ static bool window_is_over(void)
 {
 	bool is_waited_for = false;
 
-	for (unsigned i = 0; i < CALLS_INTERPRETERS; i++) {
+	for (unsigned i = 0; i < calls_interpreters_used(); i++) {
 		const struct calls_interpreter *one = &calls.interpreters[i];
 
 		is_waited_for |= calls_takes_part(one) && !is_part(one);
@@ -175,6 +175,8 @@ static void window_write(const struct collector_writer *writer)
 	double cpu_ns;
 
 	window_take(&window);
+	if (!window.clock)
+		return;
 	calls_plan.weight = weight_of(window.clock);
 	costs_follow(window.clock->slowness);
 	/* When the events are off, CPython walks through all that code again. */
@@ -196,7 +198,7 @@ static void window_write(const struct collector_writer *writer)
 
 static void window_take(struct window *window)
 {
-	for (unsigned i = 0; i < CALLS_INTERPRETERS; i++) {
+	for (unsigned i = 0; i < calls_interpreters_used(); i++) {
 		const struct calls_interpreter *one = &calls.interpreters[i];
 
 		if (!is_part(one))
@@ -393,7 +395,7 @@ static double later_cpu_ns(const struct window *window)
 	uint64_t first_ticks = window->clock->closed_ticks;
 	double sum_ns = 0;
 
-	for (unsigned i = 0; i < CALLS_INTERPRETERS && window->parts > 1; i++) {
+	for (unsigned i = 0; i < calls_interpreters_used() && window->parts > 1; i++) {
 		const struct calls_interpreter *one = &calls.interpreters[i];
 		double used_ns;
 
@@ -468,7 +470,7 @@ static void trees_drop(void)
 		    is_part(calls_interpreter_of(atomic_load(&tree->owner))))
 			calls_tree_give(tree);
 	}
-	for (unsigned i = 0; i < CALLS_INTERPRETERS; i++) {
+	for (unsigned i = 0; i < calls_interpreters_used(); i++) {
 		if (calls_takes_part(&calls.interpreters[i]))
 			calls_plan.windows_at[i] = calls_plan.windows;
 	}
@@ -516,22 +518,21 @@ static void nodes_write(const struct calltree *tree, const struct collector_writ
 {
 	uint32_t most = (uint32_t)option_number(OPTION_DEPTH), half = most > 1 ? most / 2 : 1;
 
-	calls_plan.ids[CALLTREE_ROOT] = calls_plan.leaf_ids[CALLTREE_ROOT] = 0;
-	calls_plan.depths[CALLTREE_ROOT] = 0;
+	calls.ids[CALLTREE_ROOT] = calls.leaf_ids[CALLTREE_ROOT] = 0;
+	calls.depths[CALLTREE_ROOT] = 0;
 	for (uint32_t i = CALLTREE_FIRST; i < tree->node_count; i++) {
-		uint32_t parent = tree->nodes[i].parent, depth = calls_plan.depths[parent];
+		uint32_t parent = tree->nodes[i].parent, depth = calls.depths[parent];
 		bool is_next = depth % half == 0;
 
-		calls_plan.depths[i] = (uint16_t)(depth + 1);
-		calls_plan.ids[i] = put_node(
-			&tree->nodes[i],
-			is_next ? calls_plan.leaf_ids[parent] : calls_plan.ids[parent], writer);
-		calls_plan.leaf_ids[i] =
-			depth < half ?
-				calls_plan.ids[i] :
-				put_node(&tree->nodes[i],
-					 is_next ? put_cut(writer) : calls_plan.leaf_ids[parent],
-					 writer);
+		calls.depths[i] = (uint16_t)(depth + 1);
+		calls.ids[i] = put_node(&tree->nodes[i],
+					is_next ? calls.leaf_ids[parent] : calls.ids[parent],
+					writer);
+		calls.leaf_ids[i] =
+			depth < half ? calls.ids[i] :
+				       put_node(&tree->nodes[i],
+						is_next ? put_cut(writer) : calls.leaf_ids[parent],
+						writer);
 	}
 }
 
@@ -560,7 +561,7 @@ static void node_write(const struct calltree *tree, uint32_t index,
 	struct recording_sample sample = {
 		.thread = tree->thread,
 		.metric = METRIC_calls_calls,
-		.node = calls_plan.ids[index],
+		.node = calls.ids[index],
 		.time_ns = tree->begun_ns,
 	};
 	uint64_t rest = node->calls;

@@ -66,7 +66,7 @@ static struct {
 	uint64_t earlier_samples, earlier_ns; /* in recordings that are complete; drainer's */
 	_Atomic uint64_t skipped; /* ticks that were to be no sample */
 	uint64_t earlier_skipped;
-} cpu;
+} cpu PROF_TOGETHER;
 
 static errmsg cpu_start(void);
 static void cpu_drainer_begin(bool own_descriptors);

@@ -50,7 +50,7 @@ static struct {
 	_Atomic bool is_to_look; /* after the tool id */
 	uint64_t next_look_ns; /* the drainer's */
 	bool has_said; /* that it is lost */
-} sites;
+} sites PROF_TOGETHER;
 
 static struct py_object *on_call(struct py_object *self, struct py_object *const *arguments,
 				 size_t count, struct py_object *names);

@@ -33,7 +33,7 @@ static struct {
 	struct budget_rate rate;
 	double least; /* factor so far, in this recording */
 	bool has_said;
-} budget;
+} budget PROF_TOGETHER;
 
 static void note_all(collector_note *note);
 static void note_number(collector_note *note, const char *key, uint64_t number);

@@ -1,7 +1,8 @@
 /*
  * callee.c - the table of callees: key -> id -> name.
  *
- *   slots   key, id      open addressing; an id, once there, stays, and so does what it stands for
+ *   slots   key, id      open addressing; an id, once there, stays, and so does what it stands for; the first of
+ *                        them are the few of most programs, on few pages
  *   rows    by id: where its two texts begin
  *   arena   texts that end with NUL
  *
@@ -17,6 +18,8 @@
 #include <stdatomic.h>
 
 #define SLOTS (2 * (CALLEE_MAX + 1)) /* a power of two */
+#define SLOTS_FIRST 1024 /* the same */
+#define STEPS_FIRST 8 /* among those, before all are looked at */
 #define ARENA_BYTES (4u << 20)
 #define NO_NAME "[C]"
 
@@ -88,10 +91,10 @@ static struct slot *slot_of(struct table *table, uint64_t key)
 {
 	struct slot *slot;
 
-	for (uint64_t at = key >> 40;; at++) {
+	for (uint64_t at = key >> 40, steps = 0;; at++, steps++) {
 		uint64_t there;
 
-		slot = &table->slots[at % SLOTS];
+		slot = &table->slots[at % (steps < STEPS_FIRST ? SLOTS_FIRST : SLOTS)];
 		there = atomic_load_explicit(&slot->key, memory_order_relaxed);
 		if (there == 0 || there == key)
 			return slot;

@@ -33,7 +33,7 @@ static struct {
 	struct drain_settings settings;
 	struct recording *recording;
 	struct recording *inherited; /* a fork's parent's */
-	uint64_t interval_ns, next_flush_ns, next_turn_ns, next_look_ns;
+	uint64_t interval_ns, last_turn_ns, next_flush_ns, next_turn_ns, next_look_ns;
 	uint64_t written_samples; /* by the last flush */
 	uint64_t earlier_ns; /* CPU time of the threads that were parked */
 	struct threads_sums before,
@@ -42,16 +42,16 @@ static struct {
 	uint64_t export_ns,
 		export_begun_ns; /* CPU time of exports, and when this part of one began */
 	uint64_t next_export_ns, pause_ns;
-	bool has_rested;
 	bool was_stopped; /* an export, by `breathe` */
 	bool was_flushed; /* and no pass has come after it: nothing waits */
 	bool is_finishing; /* nobody takes samples any more */
 	bool disk_failed, has_refused; /* said so once */
-} drain;
+} drain PROF_TOGETHER;
 
 static void *drain_main(void *unused);
 static errmsg thread_create(void);
 static bool rest(void);
+static uint64_t rest_ns(void);
 static size_t stack_bytes(const pthread_attr_t *attributes);
 static bool enter(void);
 static void begin_recording(void);
@@ -62,6 +62,7 @@ static void look_for_request(uint64_t now);
 static void export(void (*work)(drain_breathe *breathe));
 static bool breathe(void);
 static void sleep_until_needed(void);
+static uint64_t next_due_ns(void);
 static uint32_t pass(bool last);
 static uint32_t pass_thread(struct thread *thread, bool last);
 static void announce(struct thread *thread);
@@ -82,15 +83,15 @@ errmsg drain_begin(const struct drain_settings *settings)
 	drain.settings = *settings;
 	drain.recording = NULL;
 	drain.interval_ns = INTERVAL_FIRST_NS;
-	drain.earlier_ns = 0;
+	drain.earlier_ns = drain.last_turn_ns = 0;
 	drain.written_samples = 0;
 	drain.before = drain.told = (struct threads_sums){ 0 };
 	drain.before_ns = drain.told_ns = drain.export_ns = 0;
 	drain.next_export_ns = drain.pause_ns = 0;
-	drain.is_finishing = drain.disk_failed = drain.has_refused = drain.has_rested = false;
+	drain.is_finishing = drain.disk_failed = drain.has_refused = false;
 	atomic_store(&drain_door.asked, 0);
-	atomic_store(&drain_door.state, DRAIN_IDLE);
-	return drain_start();
+	atomic_store(&drain_door.state, settings->waits ? DRAIN_PARKED : DRAIN_IDLE);
+	return settings->waits ? NULL : drain_start();
 }
 
 errmsg drain_start(void)
@@ -203,7 +204,7 @@ static uint32_t turn(void)
 		return asked;
 	drain.was_flushed = false;
 	adapt(pass(false));
-	now = os_monotonic_ns();
+	now = drain.last_turn_ns = os_monotonic_ns();
 	/* Nobody who waits for us to be gone waits for the disk, but where each turn has been cut short so far. */
 	if (asked & DRAIN_PARK && now < drain.next_flush_ns + drain.settings.flush_ns)
 		return asked;
@@ -310,19 +311,31 @@ static bool breathe(void)
 	return !drain.was_stopped;
 }
 
+/* To the next turn: where forks follow each other the rings are emptied in time all the same. */
+static uint64_t rest_ns(void)
+{
+	uint64_t now = os_monotonic_ns(), due;
+
+	if (!drain.last_turn_ns)
+		drain.last_turn_ns = now;
+	due = drain.last_turn_ns + REST_NS;
+	if (drain.recording)
+		due = drain_least(drain.last_turn_ns + drain.interval_ns, next_due_ns());
+	return due > now ? due - now : 0;
+}
+
 /* False: it was enough, this thread is to end. */
 static bool rest(void)
 {
+	uint64_t most_ns = rest_ns();
 	uint32_t resting = DRAIN_RESTING;
 
 	atomic_store(&drain_door.tid, os_gettid());
 	prctl(PR_SET_NAME, "monprof");
-	/* Once: where forks follow each other the rings must be emptied all the same. */
-	if (drain.has_rested)
+	if (!most_ns)
 		return true;
-	drain.has_rested = true;
 	atomic_store(&drain_door.state, DRAIN_RESTING);
-	os_futex_wait(&drain_door.asked, 0, REST_NS);
+	os_futex_wait(&drain_door.asked, 0, most_ns);
 	if (!atomic_compare_exchange_strong(&drain_door.state, &resting, DRAIN_STARTING))
 		return false;
 	if (atomic_load(&drain_door.asked) != DRAIN_PARK)
@@ -362,13 +375,15 @@ static bool enter(void)
 
 static void sleep_until_needed(void)
 {
-	uint64_t now = os_monotonic_ns();
-	uint64_t due = drain.settings.hooks.due_ns(), most;
+	uint64_t now = os_monotonic_ns(), due = next_due_ns();
 
-	if (due > drain.next_flush_ns)
-		due = drain.next_flush_ns;
-	most = due > now ? due - now : 0;
-	os_futex_wait(&drain_door.asked, 0, most < drain.interval_ns ? most : drain.interval_ns);
+	os_futex_wait(&drain_door.asked, 0,
+		      drain_least(due > now ? due - now : 0, drain.interval_ns));
+}
+
+static uint64_t next_due_ns(void)
+{
+	return drain_least(drain.settings.hooks.due_ns(), drain.next_flush_ns);
 }
 
 /* Empties every ring; the fullest one's bytes. */

@@ -1,13 +1,14 @@
 /*
  * drain.h - our own thread: rings in, recording out; the clock of everything periodic.
  *
- *            drain_start                      drain_park, or end of work
- *   IDLE ----> RESTING ----> RUNNING -------------------------> PARKED ---> (drain_start) RESTING
- *                 |             |        drain_finish
- *                 +-------------+-----------------------------> DONE
- *                  drain_forget
+ *            drain_start                      drain_park
+ *   IDLE ----> RESTING ----> RUNNING ------------------> PARKED ---> (drain_start) RESTING
+ *                 |             |      drain_finish        |
+ *                 +-------------+-----------> DONE <-------+
+ *                  drain_forget                drain_forget
  *
- * A thread rests before it begins: a process that ends, forks or execs at once pays for no more than the thread itself.
+ * A thread rests before it begins, until there is something to be done: a process that ends, forks or execs at once,
+ * or forks often, pays for no more than the thread itself.
  *
  * A session has one recording after the other, if hooks->is_full says so: the one is closed, the next begun, and the
  * first one exported while the rings go on being emptied into the second.
@@ -73,6 +74,7 @@ struct drain_hooks {
 struct drain_settings {
 	uint64_t flush_ns;
 	uint32_t ring_bytes;
+	bool waits; /* parked from the beginning: drain_start is called when the process has shown that it goes on */
 	struct recording_head head; /* what it points to must stay */
 	const struct recording_mapping *mappings;
 	unsigned mapping_count;
@@ -92,8 +94,8 @@ bool drain_flush(uint64_t timeout_ns);
 bool drain_finish(uint64_t timeout_ns);
 /* The same, and where it is parked, start it (not out of a signal handler). exit */
 bool drain_end(uint64_t timeout_ns, bool may_start);
-/* Nothing was taken yet, nobody takes anything any more, and the thread has not begun: it never will. False: there is
-   something to be finished. exit */
+/* Nothing was taken yet, nobody takes anything any more, and the thread has not begun, or does not run: it never will.
+   False: there is something to be finished. exit */
 bool drain_forget(void);
 /* any */
 bool drain_is_parked(void);

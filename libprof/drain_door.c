@@ -8,12 +8,11 @@
 
 #define ASK_AGAIN_NS UINT64_C(10000000)
 #define GONE_STEP_NS 20000
-#define GONE_LOOKS \
-	64 /* before we sleep: a thread that has said its last is gone sooner than we would wake */
+/* Before we sleep: a thread that has little to do, or has said its last, is through sooner than we would wake. */
+#define LOOKS 128
 
-struct drain_door drain_door;
+struct drain_door drain_door PROF_TOGETHER;
 
-static uint64_t least(uint64_t one_ns, uint64_t other_ns);
 static bool await_state(enum drain_state wanted, uint64_t timeout_ns);
 static bool await_gone(uint64_t end_ns);
 
@@ -26,7 +25,7 @@ bool drain_park(uint64_t timeout_ns)
 		return true;
 	do {
 		drain_ask(DRAIN_PARK);
-		if (await_state(DRAIN_PARKED, least(end_ns - now, ASK_AGAIN_NS)))
+		if (await_state(DRAIN_PARKED, drain_least(end_ns - now, ASK_AGAIN_NS)))
 			return await_gone(end_ns);
 		/* Somebody else may have started it, and taken back what had been asked before. */
 		now = os_monotonic_ns();
@@ -85,10 +84,10 @@ bool drain_end(uint64_t timeout_ns, bool may_start)
 
 bool drain_forget(void)
 {
-	uint32_t resting = DRAIN_RESTING;
+	uint32_t state = atomic_load(&drain_door.state);
 
-	return atomic_load(&drain_door.state) == resting && drain_is_empty() &&
-	       atomic_compare_exchange_strong(&drain_door.state, &resting, DRAIN_DONE);
+	return (state == DRAIN_RESTING || state == DRAIN_PARKED) && drain_is_empty() &&
+	       atomic_compare_exchange_strong(&drain_door.state, &state, DRAIN_DONE);
 }
 
 bool drain_is_parked(void)
@@ -107,17 +106,14 @@ void drain_ask(uint32_t bits)
 	os_futex_wake(&drain_door.asked);
 }
 
-static uint64_t least(uint64_t one_ns, uint64_t other_ns)
-{
-	return one_ns < other_ns ? one_ns : other_ns;
-}
-
 /* States only grow while someone waits. */
 static bool await_state(enum drain_state wanted, uint64_t timeout_ns)
 {
 	uint64_t end = os_monotonic_ns() + timeout_ns;
 	uint32_t state;
 
+	for (unsigned looks = 0; looks < LOOKS && atomic_load(&drain_door.state) < wanted; looks++)
+		os_yield();
 	while ((state = atomic_load(&drain_door.state)) < wanted) {
 		uint64_t now = os_monotonic_ns();
 
@@ -137,7 +133,7 @@ static bool await_gone(uint64_t end_ns)
 	for (unsigned looks = 0; tid && os_thread_exists(tid); looks++) {
 		if (os_monotonic_ns() >= end_ns)
 			return false;
-		if (looks < GONE_LOOKS)
+		if (looks < LOOKS)
 			os_yield();
 		else
 			os_futex_wait(&never, 0, GONE_STEP_NS);

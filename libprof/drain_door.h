@@ -30,9 +30,15 @@ struct drain_door {
 };
 extern struct drain_door drain_door;
 
-/* While it rests: there is nothing that it would write. any */
+/* While it rests or is parked: there is nothing that it would write. any */
 bool drain_is_empty(void);
 /* Set bits and wake it. any */
 void drain_ask(uint32_t bits);
+
+/* any */
+static inline uint64_t drain_least(uint64_t one_ns, uint64_t other_ns)
+{
+	return one_ns < other_ns ? one_ns : other_ns;
+}
 
 #endif

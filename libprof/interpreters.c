@@ -20,7 +20,7 @@ static struct {
 	pthread_mutex_t lock; /* rank: interpreters */
 	const struct interpreters_hooks *hooks;
 	_Atomic bool is_asked[RECORD_INTERPRETERS]; /* a call is in its queue */
-} state = { .lock = PTHREAD_MUTEX_INITIALIZER };
+} state PROF_TOGETHER = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 static unsigned gate_change(uintptr_t from, uintptr_t to);
 static unsigned gate_find(void);

@@ -40,6 +40,9 @@ bool mark_get(uintptr_t code)
 
 void mark_reset(void)
 {
-	for (size_t i = 0; i < PROF_COUNT(state.words); i++)
-		atomic_store_explicit(&state.words[i], 0, memory_order_relaxed);
+	/* Only where there are any: what is written is copied, in a forked child. */
+	for (size_t i = 0; i < PROF_COUNT(state.words); i++) {
+		if (atomic_load_explicit(&state.words[i], memory_order_relaxed))
+			atomic_store_explicit(&state.words[i], 0, memory_order_relaxed);
+	}
 }

@@ -23,11 +23,11 @@
 #define BEHIND_BYTES 32 /* of a recording's name: its number, its session, the suffix */
 
 static struct {
-	char cwd[OUTPUT_PATH_BYTES];
-	struct place_names names[2];
-	_Atomic unsigned at; /* of them */
+	_Atomic unsigned at; /* of the names */
 	bool has_next; /* the other ones are ready */
 	uint64_t begun_ns; /* CLOCK_MONOTONIC */
+	char cwd[OUTPUT_PATH_BYTES];
+	struct place_names names[2];
 	char program[OUTPUT_PATH_BYTES];
 	char python[16];
 	char build_id[2 * BUILD_ID_BYTES_MOST + 1];
@@ -199,16 +199,18 @@ static errmsg find_names(struct place_names *made, unsigned sequence)
 		.program = basename_of(place.program),
 	};
 	bool is_counted = rotates() && !output_counts(names.pattern);
-	errmsg error = output_expand(&names, made->base, sizeof(made->base) - BEHIND_BYTES);
+	errmsg error = output_expand(&names, made->texts, OUTPUT_PATH_BYTES - BEHIND_BYTES);
+	size_t base_bytes;
 
 	if (error)
 		return error;
+	base_bytes = strlen(made->texts);
 	made->sequence = sequence;
 	made->session = os_random();
 	made->start_realtime_ns = names.start_realtime_ns;
 	if (is_counted)
-		log_format(made->base + strlen(made->base), sizeof(made->base) - strlen(made->base),
-			   ".%u", sequence);
+		log_format(made->texts + base_bytes, OUTPUT_PATH_BYTES - base_bytes, ".%u",
+			   sequence);
 	name_recordings(made);
 	return NULL;
 }
@@ -216,11 +218,15 @@ static errmsg find_names(struct place_names *made, unsigned sequence)
 /* Another process may take a name between now and the first sample. */
 static void name_recordings(struct place_names *made)
 {
-	log_format(made->recording, sizeof(made->recording), "%s%s", made->base, RECORDING_SUFFIX);
-	log_format(made->other_recording, sizeof(made->other_recording), "%s.%08x%s", made->base,
-		   (unsigned)made->session, RECORDING_SUFFIX);
-	if (access(made->recording, F_OK) == 0)
-		memcpy(made->recording, made->other_recording, sizeof(made->recording));
+	char *recording = made->texts + strlen(made->texts) + 1, *other;
+
+	log_format(recording, OUTPUT_PATH_BYTES, "%s%s", made->texts, RECORDING_SUFFIX);
+	other = recording + strlen(recording) + 1;
+	log_format(other, OUTPUT_PATH_BYTES, "%s.%08x%s", made->texts, (unsigned)made->session,
+		   RECORDING_SUFFIX);
+	made->base = made->texts;
+	made->recording = access(recording, F_OK) == 0 ? other : recording;
+	made->other_recording = other;
 }
 
 static const char *basename_of(const char *path)

@@ -48,7 +48,7 @@ static struct {
 	double growth; /* of what is made of a recording, over its size: the most so far */
 	bool is_growth_known; /* not only guessed */
 	bool shows_summary; /* stderr is a terminal */
-} files;
+} files PROF_TOGETHER;
 
 static void forget(struct complete *complete);
 static bool export(const struct complete *complete, drain_breathe *breathe);

@@ -16,12 +16,13 @@
 
 /* Of one recording. */
 struct place_names {
-	char base[OUTPUT_PATH_BYTES]; /* of the files that are made of it */
-	char recording[OUTPUT_PATH_BYTES];
-	char other_recording[OUTPUT_PATH_BYTES]; /* if somebody takes that name before it is created */
 	uint64_t session; /* the recording's id */
 	uint64_t start_realtime_ns;
 	unsigned sequence;
+	const char *base; /* of the files that are made of it */
+	const char *recording;
+	const char *other_recording; /* if somebody takes that name before it is created */
+	char texts[3 * OUTPUT_PATH_BYTES]; /* these, one after the other: so few pages are touched */
 };
 
 /* Nothing is to be made of anything yet; what an earlier session left stays. setup */

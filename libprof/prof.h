@@ -41,6 +41,9 @@
 #define PROF_EXPORT __attribute__((visibility("default")))
 #define PROF_PRINTF(text, first) __attribute__((format(printf, text, first)))
 #define PROF_CACHE_LINE 64
+/* What every process writes as soon as it begins or forks. It lies together: a page that is written after a fork is
+   copied, and while it is the program waits. */
+#define PROF_TOGETHER __attribute__((section("prof_together")))
 #define PROF_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /* What set-up returns: NULL, or one static sentence (no newline) that its one caller logs. */

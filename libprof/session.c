@@ -31,7 +31,7 @@
 #define QUIET_NS UINT64_C(500000000)
 #define VERSION_3_13 0x030d0000u
 
-struct session session;
+struct session session PROF_TOGETHER;
 
 static bool tick(const siginfo_t *info, void *context);
 static struct signals_thread *signals_self(void);
@@ -46,6 +46,7 @@ static void ending(void);
 static bool end_begins(void);
 static void end(uint64_t timeout_ns, bool may_start);
 static void stop_taking(void);
+static bool queue_pending(void);
 static void start_again(void);
 static int pending(void *unused);
 static int burst(void *unused);
@@ -187,6 +188,7 @@ errmsg session_begin(void)
 {
 	struct drain_settings drainer = {
 		.flush_ns = place_flush_ns(),
+		.waits = session.is_fresh,
 		.ring_bytes = place_ring_bytes(record_bytes((uint32_t)option_number(OPTION_DEPTH))),
 		.hooks = {
 			.begin = running_drainer_begin,
@@ -368,14 +370,17 @@ void session_ask(uint32_t what)
 {
 	uint32_t before = atomic_fetch_or(&session.pending, what);
 
-	if (before & what)
-		return;
-	if (py._PyEval_AddPendingCall(py.PyInterpreterState_Main(), pending, NULL, 0) == 0)
+	if (before & what || queue_pending())
 		return;
 	/* The queue is full. Names and sub-interpreters are asked for again; the drainer must run. */
 	atomic_fetch_and(&session.pending, ~what);
 	if (what & PENDING_DRAINER)
 		start_again();
+}
+
+static bool queue_pending(void)
+{
+	return py._PyEval_AddPendingCall(py.PyInterpreterState_Main(), pending, NULL, 0) == 0;
 }
 
 static void start_again(void)
@@ -395,6 +400,9 @@ static int pending(void *unused)
 	uint32_t what;
 
 	(void)unused;
+	/* CPython calls again up to a hundred times before it goes on: this is to be cheap. */
+	if (session_fork_is_fresh() && queue_pending())
+		return 0;
 	if (!session_ours() || atomic_load(&session.state) != RUNNING)
 		return 0;
 	what = atomic_exchange(&session.pending, 0);

@@ -101,6 +101,8 @@ void session_fork_child(void)
 		return;
 	}
 	interpreters_after_fork();
+	session.is_fresh = py.PyInterpreterState_Get() == py.PyInterpreterState_Main();
+	session.child_begins.frame = 0;
 	is_whole = symbol_reset();
 	is_whole &= drain_after_fork();
 	threads_after_fork();
@@ -110,11 +112,28 @@ void session_fork_child(void)
 			   "our own thread was busy at the fork: not profiled";
 	if (!error)
 		error = session_begin();
+	if (!error && session.is_fresh)
+		session_ask(PENDING_DRAINER);
 	if (!error)
 		return;
 	log_line("%s", error);
 	signals_stop();
 	leave(OFF);
+}
+
+/* The first look comes as soon as the call of fork has returned to Python, the next after another call, or a jump. */
+bool session_fork_is_fresh(void)
+{
+	struct frames_place now;
+
+	if (!session.is_fresh)
+		return false;
+	frames_place_take(&now);
+	if (!session.child_begins.frame)
+		session.child_begins = now;
+	session.is_fresh = now.frame && now.frame == session.child_begins.frame &&
+			   now.instruction == session.child_begins.instruction;
+	return session.is_fresh;
 }
 
 static void leave(enum session_state state)

@@ -21,7 +21,10 @@ struct session {
 	bool is_given_up; /* OVER, for want of a thread: a child may have one */
 	bool hears_events; /* there are sub-interpreters: the audit hook stays linked */
 	_Atomic bool is_late_told; /* by whoever gave up first: that ends the process, perhaps */
+	bool is_fresh; /* in a forked child: it has not shown yet that it goes on as Python */
 	struct frames_place fork_call; /* of the last fork: where Python called it */
+	struct frames_place
+		child_begins; /* where a fresh child was seen first; frame 0: nowhere yet */
 };
 extern struct session session;
 extern const struct signals_hooks session_signals;
@@ -32,6 +35,8 @@ errmsg session_begin(void);
 void session_ask(uint32_t what);
 /* Hear of every fork of libc's from now on. setup */
 errmsg session_fork_watch(void);
+/* Is it still where it was forked? burst */
+bool session_fork_is_fresh(void);
 /* Python's own after-fork hook: the child goes on as Python. setup */
 void session_fork_child(void);
 

@@ -28,7 +28,7 @@ static struct {
 		_Atomic int flags;
 		_Atomic uint64_t mask;
 	} slots[2];
-} disposition;
+} disposition PROF_TOGETHER;
 
 uint32_t signals_action_read(struct signals_action *action)
 {

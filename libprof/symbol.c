@@ -70,9 +70,9 @@ static struct {
 	size_t left_count;
 	/* written by symbol_close, read by symbol_find: what was sampled later is unknown */
 	_Atomic uint64_t closed_ns;
+	struct watch watches[INTERPRETERS_MAX];
 	/* the drainer's */
 	struct line lines[1u << LINES_LOG2];
-	struct watch watches[INTERPRETERS_MAX];
 } state = { .lock = PTHREAD_MUTEX_INITIALIZER, .closed_ns = ALIVE };
 
 static struct watch *watch_of(struct py_interpreter *interpreter);

@@ -4,6 +4,7 @@
  */
 #include "common.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -56,6 +57,26 @@ Test(forks, in_a_thread_while_others_come_and_go)
 	struct run *run = run_forks("thread", some(100, 30), at_once);
 
 	common_check(run, common_profile(run, run->pid), "burn", "spin", 300);
+	run_free(run);
+}
+
+/* No thread of ours is there before Python goes on in a child; what came before is in its profile all the same. */
+Test(forks, what_a_child_does_first)
+{
+	struct run *run = run_new();
+	struct stacks *stacks;
+	unsigned long long cpu_ns;
+	int pid;
+
+	run_set(run, "MONPROF_COLLECT", "cpu");
+	run_go(run, python_path(), run_program("forks.py"), "straight", NULL);
+	run_check_exit(run, 0);
+	run_check_silent(run);
+	RUN_CHECK(run, sscanf(run->out, "%d %llu", &pid, &cpu_ns) == 2, "it printed else");
+	stacks = stacks_read(run, common_profile(run, pid));
+	RUN_CHECK(run, stacks_total(stacks) >= cpu_ns * 9 / 10, "of %llu ns there are %llu", cpu_ns,
+		  (unsigned long long)stacks_total(stacks));
+	stacks_free(stacks);
 	run_free(run);
 }
 

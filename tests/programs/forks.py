@@ -1,6 +1,7 @@
 """A program that forks in every way: forks.py KIND [COUNT]. Says what came of it; a child ends by os._exit."""
 
 import ctypes
+import hashlib
 import os
 import signal
 import subprocess
@@ -38,6 +39,21 @@ def kind_main():
     fork_often()
     burn(0.3)
     print("done", COUNT)
+
+
+def kind_straight():
+    """Children before Python has gone on in them: one looks for threads, one is in C for long."""
+    pid = os.fork()
+    if pid == 0:
+        names = os.listdir("/proc/self/task")
+        os._exit(len(names) - 1)
+    leave(pid)
+    pid = os.fork()
+    if pid == 0:
+        hashlib.pbkdf2_hmac("sha256", b"", b"", 500000)
+        os.write(1, b"%d %d\n" % (os.getpid(), time.process_time_ns()))
+        os._exit(0)
+    leave(pid)
 
 
 def kind_exports():

@@ -26,7 +26,8 @@ static struct {
 	uint32_t version;
 	bool is_torn, has_rested;
 	bool is_off, no_children, is_python_ready, has_frame, is_main_alive;
-	bool queue_is_full, is_forking, has_others, signal_is_lost;
+	bool queue_is_full, is_forking, has_others, signal_is_lost, is_in_other;
+	struct frames_place place; /* where Python stands */
 	const char *module; /* being imported */
 	errmsg pyapi_error, frames_error, drain_error, start_error;
 	pyapi_audit_hook *event;
@@ -147,7 +148,7 @@ errmsg __wrap_frames_check(void)
 
 void __wrap_frames_place_take(struct frames_place *place)
 {
-	(void)place;
+	*place = stage.place;
 }
 
 bool __wrap_frames_place_within(const struct frames_place *place)
@@ -199,6 +200,11 @@ static int add_pending_call(struct py_interpreter *interpreter, int (*call)(void
 static struct py_interpreter *get_main(void)
 {
 	return (struct py_interpreter *)&stage;
+}
+
+static struct py_interpreter *get_current(void)
+{
+	return stage.is_in_other ? (struct py_interpreter *)&stage.place : get_main();
 }
 
 static int is_initialized(void)
@@ -419,7 +425,7 @@ bool __wrap_threads_quiet(uint64_t timeout_ns)
 errmsg __wrap_drain_begin(const struct drain_settings *settings)
 {
 	stage.drainer = settings->hooks;
-	did("drain_begin");
+	did("drain_begin%s", settings->waits ? "(waits)" : "");
 	return stage.drain_error;
 }
 
@@ -503,6 +509,7 @@ static UNUSED void set_up(void)
 {
 	py._PyEval_AddPendingCall = add_pending_call;
 	py.PyInterpreterState_Main = get_main;
+	py.PyInterpreterState_Get = get_current;
 	py.Py_IsInitialized = is_initialized;
 	py.PyEval_GetFrame = get_frame;
 	py.PyTuple_GetItem = get_item;

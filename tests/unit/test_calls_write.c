@@ -164,14 +164,14 @@ static void check_depth(uint32_t limit, uint32_t least_kept)
 		enter(0x1000 + i, CALLTREE_PYTHON, 1);
 	calls_write(&writer);
 	for (uint32_t i = 1; i <= calls_made; i++) {
-		uint32_t at = calls_plan.ids[CALLTREE_FIRST + i - 1], kept = 0;
+		uint32_t at = calls.ids[CALLTREE_FIRST + i - 1], kept = 0;
 
 		for (; at && frames[at - 1].code != FRAME_CUT; at = parents[at - 1])
 			cr_expect_eq(frames[at - 1].code, 0x1000 + i - kept++);
 		cr_expect_eq(at != 0, kept < i, "what is left out is marked");
 		cr_expect_leq(kept, limit);
 		cr_expect_geq(kept, i < least_kept ? i : least_kept);
-		cr_expect_eq(sum(METRIC_calls_calls, calls_plan.ids[CALLTREE_FIRST + i - 1], 0), 1);
+		cr_expect_eq(sum(METRIC_calls_calls, calls.ids[CALLTREE_FIRST + i - 1], 0), 1);
 	}
 }
 

@@ -128,7 +128,8 @@ Test(drain, however_often_it_is_parked_it_flushes_in_time)
 	begin();
 	end_ns = os_monotonic_ns() + 20 * settings.flush_ns;
 	while (os_monotonic_ns() < end_ns) {
-		put(1);
+		if (ring_used(&self->ring) < RING_BYTES / 2)
+			put(1);
 		cr_assert(drain_park(LONG_NS));
 		cr_assert_null(drain_start());
 	}
@@ -184,28 +185,85 @@ static void park_rest(uint64_t timeout_ns)
 	drain_ask(DRAIN_PARK);
 }
 
-static void no_rest(uint64_t timeout_ns)
+static _Atomic uint64_t rested_ns;
+
+static void note_rest(uint64_t timeout_ns)
 {
-	(void)timeout_ns;
-	cr_assert_gt(atomic_load(&seen.begins), 0, "it rests again");
+	atomic_store(&rested_ns, timeout_ns);
 	atomic_store(&on_sleep, NULL);
 }
 
-Test(drain, parked_while_it_rests_it_rests_no_more)
+Test(drain, parked_while_it_rests_it_rests_for_what_is_left)
 {
 	put(70);
 	atomic_store(&on_sleep, park_rest);
 	cr_assert_null(drain_begin(&settings));
 	cr_assert(drain_park(LONG_NS));
 	cr_assert_eq(atomic_load(&seen.begins), 0);
-	atomic_store(&on_sleep, no_rest);
+	atomic_store(&on_sleep, note_rest);
 	cr_assert_null(drain_start());
 	while (!atomic_load(&seen.begins))
 		sched_yield();
+	cr_assert_lt(atomic_load(&rested_ns), 2000000);
 	cr_assert_not(drain_forget(), "it has begun");
 	cr_assert(drain_park(LONG_NS));
 	cr_assert_eq(ring_used(&self->ring), 0);
 	cr_assert_geq(atomic_load(&seen.parks), 1);
+}
+
+Test(drain, started_again_it_rests_to_its_next_turn)
+{
+	begin();
+	cr_assert(drain_park(LONG_NS));
+	put(70);
+	atomic_store(&on_sleep, park_rest);
+	cr_assert_null(drain_start());
+	cr_assert(drain_park(LONG_NS));
+	cr_assert_eq(atomic_load(&seen.begins), 1);
+	cr_assert_eq(atomic_load(&seen.ends), 1);
+	cr_assert_gt(ring_used(&self->ring), 0, "there was time");
+	atomic_store(&on_sleep, note_rest);
+	cr_assert_null(drain_start());
+	while (atomic_load(&seen.begins) < 2)
+		sched_yield();
+	cr_assert_leq(atomic_load(&rested_ns), 100000000);
+	cr_assert(drain_flush(LONG_NS));
+	cr_assert_eq(count_whole(path).value, 70);
+}
+
+Test(drain, started_again_it_rests_no_longer_than_a_collector_wants)
+{
+	begin();
+	cr_assert(drain_park(LONG_NS));
+	atomic_store(&due_ns, os_monotonic_ns());
+	cr_assert_null(drain_start());
+	cr_assert(drain_park(LONG_NS));
+	cr_assert_eq(atomic_load(&seen.begins), 2, "however soon it is to go again");
+}
+
+Test(drain, one_that_waits_has_no_thread_before_it_is_started)
+{
+	settings.waits = true;
+	put(70);
+	cr_assert_null(drain_begin(&settings));
+	cr_assert_eq(drain_tid(), 0);
+	cr_assert(drain_is_parked());
+	cr_assert_not(drain_forget(), "there is something");
+	cr_assert_null(drain_start());
+	cr_assert(drain_finish(LONG_NS));
+	cr_assert_eq(count_whole(path).value, 70 + 1000 + 500000);
+}
+
+Test(drain, one_that_waits_and_has_nothing_never_begins)
+{
+	settings.waits = true;
+	cr_assert_null(drain_begin(&settings));
+	cr_assert(drain_flush(LONG_NS));
+	cr_assert(drain_park(LONG_NS));
+	cr_assert(drain_forget());
+	cr_assert(drain_end(LONG_NS, true));
+	cr_assert_eq(drain_tid(), 0);
+	cr_assert_eq(access(path, F_OK), -1);
 }
 
 Test(drain, starting_a_running_one_is_harmless)

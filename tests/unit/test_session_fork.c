@@ -168,7 +168,7 @@ Test(session_fork, a_child_has_a_session_of_its_own)
 	cr_expect_str_eq(done(), "signals_stop", "in C, it is as it would be without us");
 	stage.child();
 	cr_expect_str_eq(done(), "interpreters symbol_reset drain_after_fork after_fork begin "
-				 "drain_begin");
+				 "drain_begin(waits)");
 	cr_expect(session_ours());
 	cr_expect_eq(record_gate.finalizing_tid, 0);
 	cr_expect_eq(thread_next(NULL), thread_self());
@@ -179,12 +179,58 @@ Test(session_fork, a_child_has_a_session_of_its_own)
 	cr_expect_str_eq(done(), "drain_park drain_start");
 }
 
+Test(session_fork, a_child_has_no_thread_before_it_has_gone_on)
+{
+	start();
+	stage.place = (struct frames_place){ 1000, 10 };
+	stage.child();
+	done();
+	for (unsigned i = 0; i < 3; i++)
+		cr_expect(run_pending(), "asked again");
+	cr_expect_str_eq(done(), "");
+	stage.place.instruction = 12;
+	cr_expect(run_pending());
+	cr_expect_str_eq(done(), "drain_start");
+	cr_expect_not(run_pending());
+}
+
+Test(session_fork, a_child_in_a_function_of_its_own_has_gone_on)
+{
+	start();
+	stage.place = (struct frames_place){ 1000, 10 };
+	stage.child();
+	cr_expect(run_pending());
+	done();
+	stage.place = (struct frames_place){ 2000, 10 };
+	cr_expect(run_pending());
+	cr_expect_str_eq(done(), "drain_start");
+}
+
+Test(session_fork, a_child_that_is_no_python_function_has_its_thread_at_once)
+{
+	start();
+	stage.child();
+	done();
+	cr_expect(run_pending());
+	cr_expect_str_eq(done(), "drain_start");
+}
+
+Test(session_fork, a_child_of_a_sub_interpreter_waits_for_nobody)
+{
+	start();
+	stage.is_in_other = true;
+	stage.child();
+	cr_expect_null(strstr(stage.did, "waits"), "main's queue may wait for long");
+	cr_expect_not(run_pending());
+}
+
 Test(session_fork, a_child_forgets_what_its_parent_asked)
 {
 	start();
 	session_step_aside();
 	session_come_back();
 	stage.pending_calls = 0; /* CPython's queue is not inherited */
+	stage.is_in_other = true; /* nothing is asked by the beginning */
 	stage.child();
 	session_step_aside();
 	session_come_back();
@@ -280,7 +326,7 @@ Test(session_fork, a_child_without_a_drainer_is_off)
 	done();
 	stage.drain_error = "no thread";
 	stage.child();
-	cr_expect_not_null(strstr(done(), "drain_begin stop end close signals_stop"));
+	cr_expect_not_null(strstr(done(), "drain_begin(waits) stop end close signals_stop"));
 	cr_expect_not(session_known());
 }
 
