@@ -23,6 +23,7 @@
 
 #define PATH_BYTES 4096
 #define FRAMES_CACHED_MOST 100000
+#define WORKED_NS UINT64_C(100000000) /* of a thread's end alone: nothing ticked, and it worked */
 
 /* What is known of one instruction of one symbol; key of the cache, without padding. */
 struct place {
@@ -173,7 +174,7 @@ static void sample_add(struct thread *thread, const struct record *record)
 	bool has_leaf = record->depth > 1 && record->frames[0].instruction == FRAME_CALLEE;
 	uint32_t start = 0;
 
-	stacks.any |= !is_exit;
+	stacks.any |= !is_exit || record->value >= WORKED_NS;
 	if (is_exit)
 		sample.node = thread->start_node;
 	if (record->cut)

@@ -23,7 +23,8 @@ uint32_t stack_epoch(void);
 void stack_sample(const struct recording_sample *sample);
 /* The stack that is one marker; 0: no memory. drainer */
 uint32_t stack_marker(enum frame_marker marker);
-/* Has a sample been added since stack_begin? What threads used last is none. drainer */
+/* Has a sample been added since stack_begin? What threads used last is none, unless that is far more
+   than falls between two ticks. drainer */
 bool stack_any(void);
 /* Give the caches back. drainer */
 void stack_release(void);

@@ -129,6 +129,18 @@ Test(limits, no_timers)
 }
 
 /* What the thread used is known all the same. */
+Test(limits, no_ticks_at_all)
+{
+	struct run *run = run_refused(EPERM, "100", SYS_timer_create, SYS_perf_event_open);
+	struct stacks *stacks;
+
+	run_check_line(run, "timers and perf events are refused here (error 1)");
+	stacks = stacks_read(run, common_profile(run, run->pid));
+	RUN_CHECK(run, stacks_with(stacks, "[thread exit]") >= 180 * MS, "time is missing; %s",
+		  stacks_names(run, stacks));
+	stacks_free(stacks);
+	run_free(run);
+}
 /* ---- a filter that the program sets itself ---- */
 
 static void check_filter(const char *kind, const char *how, const char *line)

@@ -420,8 +420,11 @@ Test(stack, a_start_is_no_sample)
 Test(stack, only_threads_that_worked_count)
 {
 	cr_assert_not(stack_any());
-	add(1, false, FRAMES(MARK(THREAD_EXIT)));
+	add(99999999, false, FRAMES(MARK(THREAD_EXIT)));
 	cr_assert_not(stack_any());
+	add(100000000, false, FRAMES(MARK(THREAD_EXIT)));
+	cr_assert(stack_any(), "where nothing ticks");
+	stack_begin(recording);
 	add(2, false, FRAMES(AT(0, 4)));
 	cr_assert(stack_any());
 	stack_begin(recording);
