@@ -3,7 +3,7 @@
  *
  *   constructor   is this a Python? If not, nothing more happens in this process, but for a look again
  *                 after a dlopen
- *   interposed    pthread_create; _exit _Exit quick_exit; exec*; posix_spawn*; unshare, setns; dlopen
+ *   interposed    pthread_create; _exit _Exit quick_exit; exec*; posix_spawn*; system, popen, daemon; unshare, setns; dlopen
  *                 prctl and syscall, for seccomp
  *
  * Each interposed call first tests whose process it is, and passes straight through where there is no

@@ -1,5 +1,5 @@
 /*
- * preload_exec.c - the interposed exec family, and posix_spawn.
+ * preload_exec.c - the interposed exec family, posix_spawn, what runs a shell, and daemon.
  *
  * The process's own exec flushes the recording and gives the kernel the program's own disposition and mask
  * of our signal, which the new image inherits; it may fail, and then the session goes on.  In a forked
@@ -11,8 +11,11 @@
 #include "session.h"
 #include "signals.h"
 
+#include <pthread.h>
 #include <spawn.h>
 #include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -25,6 +28,13 @@
 		 with_off(environment,                                                   \
 			  __builtin_alloca((count(environment) + 2) * sizeof(char *))) : \
 		 (char **)(environment))
+
+/* The same for a command that libc has a shell run, with an environment that we never see. */
+#define EXPORT_OFF "export " OFF "; "
+#define CHILD_COMMAND(command)                                                                  \
+	((command) && !option_number(OPTION_CHILDREN) && session_known() ?                      \
+		 with_export(command, __builtin_alloca(sizeof(EXPORT_OFF) + strlen(command))) : \
+		 (command))
 
 /* The arguments of an execl call from `first` on, on our stack; leaves `list` behind the final NULL. */
 #define GATHER(arguments, first, list)                                          \
@@ -44,6 +54,9 @@
 
 static bool spawn_begin(void);
 static void spawn_end(bool is_ours);
+static int shell(const char *command, bool is_ours) __attribute__((noinline));
+static void shell_end(void *is_ours);
+static const char *with_export(const char *command, char *copy);
 static size_t count(char *const *environment);
 static char **with_off(char *const *environment, char **copy);
 
@@ -158,6 +171,28 @@ PROF_EXPORT int posix_spawnp(pid_t *pid, const char *file,
 	return error;
 }
 
+PROF_EXPORT int system(const char *command)
+{
+	return shell(CHILD_COMMAND(command), spawn_begin());
+}
+
+PROF_EXPORT FILE *popen(const char *command, const char *mode)
+{
+	const char *given = CHILD_COMMAND(command);
+	bool is_ours = spawn_begin();
+	FILE *pipe = real_get()->popen(given, mode);
+
+	spawn_end(is_ours);
+	return pipe;
+}
+
+/* The parent ends past _exit. What comes of the child is its own, as of any that C forks. */
+PROF_EXPORT int daemon(int stays, int keeps)
+{
+	session_save();
+	return real_get()->daemon(stays, keeps);
+}
+
 /* A child inherits mask and ignored signals as the kernel has them; ours are the program's only virtually. */
 static bool spawn_begin(void)
 {
@@ -172,6 +207,29 @@ static void spawn_end(bool is_ours)
 {
 	if (is_ours)
 		signals_exec_failed();
+}
+
+/* It is a cancellation point, pthreads(7). */
+static int shell(const char *command, bool is_ours)
+{
+	int status;
+
+	pthread_cleanup_push(shell_end, &is_ours);
+	status = real_get()->system(command);
+	pthread_cleanup_pop(true);
+	return status;
+}
+
+static void shell_end(void *is_ours)
+{
+	spawn_end(*(bool *)is_ours);
+}
+
+static const char *with_export(const char *command, char *copy)
+{
+	memcpy(copy, EXPORT_OFF, sizeof(EXPORT_OFF) - 1);
+	memcpy(copy + sizeof(EXPORT_OFF) - 1, command, strlen(command) + 1);
+	return copy;
 }
 
 static size_t count(char *const *environment)

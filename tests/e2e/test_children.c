@@ -185,7 +185,7 @@ Test(children, change_user_after_a_fork)
 
 Test(children, not_wanted)
 {
-	static const char *const kinds[] = { "fork", "subprocess", "mp_spawn" };
+	static const char *const kinds[] = { "fork", "subprocess", "python_by_shell", "mp_spawn" };
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		struct run *run = run_new();
@@ -206,6 +206,21 @@ Test(children, daemon)
 	run_check_silent(run);
 	RUN_CHECK(run, strncmp(run->out, "child ", 6) == 0, "no daemon");
 	common_check(run, common_profile(run, atoi(run->out + 6)), "kind_daemon", "spin", 400);
+	run_free(run);
+}
+
+/* The parent's end is as hard as any. */
+Test(children, daemon_by_libc)
+{
+	struct run *run = run_new();
+
+	run_go(run, python_path(), run_program("children.py"), "daemon_by_libc", NULL);
+	run_check_exit(run, 0);
+	run_check_silent(run);
+	common_check(run,
+		     run_export(run, run_text(run, "%s/monprof.%d.monprof", run->dir, run->pid),
+				"left"),
+		     "parent_work", "spin", 400);
 	run_free(run);
 }
 

@@ -1,5 +1,6 @@
 """Child processes of every kind: children.py KIND. Prints "child PID" for each that uses the CPU."""
 
+import ctypes
 import multiprocessing
 import os
 import subprocess
@@ -98,6 +99,17 @@ def kind_system():
     parent_work()
     assert os.system("true; exit 0") == 0
     subprocess.run("true | cat", shell=True, check=True)
+
+
+def kind_daemon_by_libc():
+    parent_work()
+    ctypes.CDLL(None).daemon(1, 1)
+    os._exit(0)
+
+
+def kind_python_by_shell():
+    parent_work()
+    assert os.system(f"{sys.executable} {ME} only_work") == 0
 
 
 def context(method):
