@@ -30,6 +30,9 @@
 
 #define QUIET_NS UINT64_C(500000000)
 #define VERSION_3_13 0x030d0000u
+/* Whose thread makes a pending call, Include/internal/pycore_ceval.h. */
+#define QUEUE_OF_ALL 0
+#define QUEUE_OF_MAIN 1
 
 struct session session PROF_TOGETHER;
 
@@ -46,9 +49,10 @@ static void ending(void);
 static bool end_begins(void);
 static void end(uint64_t timeout_ns, bool may_start);
 static void stop_taking(void);
-static bool queue_pending(void);
+static bool queue(int (*call)(void *unused), int flags);
 static void start_again(void);
 static int pending(void *unused);
+static int again(void *unused);
 static int burst(void *unused);
 static void thread_ending(struct thread *thread);
 static void last_words(struct thread *thread);
@@ -370,7 +374,7 @@ void session_ask(uint32_t what)
 {
 	uint32_t before = atomic_fetch_or(&session.pending, what);
 
-	if (before & what || queue_pending())
+	if (before & what || queue(pending, QUEUE_OF_ALL))
 		return;
 	/* The queue is full. Names and sub-interpreters are asked for again; the drainer must run. */
 	atomic_fetch_and(&session.pending, ~what);
@@ -378,9 +382,9 @@ void session_ask(uint32_t what)
 		start_again();
 }
 
-static bool queue_pending(void)
+static bool queue(int (*call)(void *unused), int flags)
 {
-	return py._PyEval_AddPendingCall(py.PyInterpreterState_Main(), pending, NULL, 0) == 0;
+	return py._PyEval_AddPendingCall(py.PyInterpreterState_Main(), call, NULL, flags) == 0;
 }
 
 static void start_again(void)
@@ -400,8 +404,7 @@ static int pending(void *unused)
 	uint32_t what;
 
 	(void)unused;
-	/* CPython calls again up to a hundred times before it goes on: this is to be cheap. */
-	if (session_fork_is_fresh() && queue_pending())
+	if ((session_fork_is_fresh() || session_fork_goes_on()) && queue(again, QUEUE_OF_MAIN))
 		return 0;
 	if (!session_ours() || atomic_load(&session.state) != RUNNING)
 		return 0;
@@ -421,6 +424,18 @@ static int pending(void *unused)
 	if (what & PENDING_NAMES)
 		python_name_threads();
 	return 0;
+}
+
+/*
+ * A call that asks for itself is made a hundred times before Python goes on. What waits for the main thread alone
+ * comes after all other calls: asked for from here, it is not made before the next time.
+ */
+static int again(void *unused)
+{
+	if (queue(pending, QUEUE_OF_ALL))
+		return 0;
+	session.is_fresh = false;
+	return pending(unused);
 }
 
 /* In the interpreter that was asked. */

@@ -128,12 +128,21 @@ bool session_fork_is_fresh(void)
 
 	if (!session.is_fresh)
 		return false;
+	/* Hooks in Python, of others. */
+	if (frames_place_within(&session.fork_call))
+		return true;
 	frames_place_take(&now);
 	if (!session.child_begins.frame)
 		session.child_begins = now;
 	session.is_fresh = now.frame && now.frame == session.child_begins.frame &&
 			   now.instruction == session.child_begins.instruction;
 	return session.is_fresh;
+}
+
+bool session_fork_goes_on(void)
+{
+	return atomic_load(&session.pending) & PENDING_DRAINER &&
+	       frames_place_within(&session.fork_call) && os_gettid() == os_getpid();
 }
 
 static void leave(enum session_state state)

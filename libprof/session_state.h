@@ -37,6 +37,8 @@ void session_ask(uint32_t what);
 errmsg session_fork_watch(void);
 /* Is it still where it was forked? burst */
 bool session_fork_is_fresh(void);
+/* Is this the main thread, amid a fork's hooks, with the drainer to be started? burst */
+bool session_fork_goes_on(void);
 /* Python's own after-fork hook: the child goes on as Python. setup */
 void session_fork_child(void);
 

@@ -206,6 +206,36 @@ Test(session_fork, a_child_in_a_function_of_its_own_has_gone_on)
 	cr_expect_str_eq(done(), "drain_start");
 }
 
+Test(session_fork, hooks_of_others_are_not_where_a_child_begins)
+{
+	start();
+	stage.child();
+	done();
+	stage.is_forking = true;
+	stage.place = (struct frames_place){ 3000, 10 };
+	cr_expect(run_pending());
+	stage.place.instruction = 12;
+	cr_expect(run_pending());
+	stage.is_forking = false;
+	stage.place = (struct frames_place){ 1000, 10 };
+	cr_expect(run_pending());
+	cr_expect_str_eq(done(), "");
+	stage.place.instruction = 12;
+	cr_expect(run_pending());
+	cr_expect_str_eq(done(), "drain_start");
+}
+
+Test(session_fork, where_calls_cannot_be_asked_for_a_child_has_its_thread_at_once)
+{
+	start();
+	stage.place = (struct frames_place){ 1000, 10 };
+	stage.child();
+	done();
+	stage.queue_is_full = true;
+	cr_expect(run_pending());
+	cr_expect_str_eq(done(), "drain_start");
+}
+
 Test(session_fork, a_child_that_is_no_python_function_has_its_thread_at_once)
 {
 	start();
