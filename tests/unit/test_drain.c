@@ -186,10 +186,13 @@ static void park_rest(uint64_t timeout_ns)
 }
 
 static _Atomic uint64_t rested_ns;
+static _Atomic unsigned begins_before;
 
+/* On a slow machine its time may be up before it comes to rest; what it sleeps later is no rest. */
 static void note_rest(uint64_t timeout_ns)
 {
-	atomic_store(&rested_ns, timeout_ns);
+	if (atomic_load(&seen.begins) == atomic_load(&begins_before))
+		atomic_store(&rested_ns, timeout_ns);
 	atomic_store(&on_sleep, NULL);
 }
 
@@ -211,24 +214,38 @@ Test(drain, parked_while_it_rests_it_rests_for_what_is_left)
 	cr_assert_geq(atomic_load(&seen.parks), 1);
 }
 
+static void note_and_park(uint64_t timeout_ns)
+{
+	note_rest(timeout_ns);
+	drain_ask(DRAIN_PARK);
+}
+
 Test(drain, started_again_it_rests_to_its_next_turn)
 {
+	unsigned begins;
+
 	begin();
 	cr_assert(drain_park(LONG_NS));
 	put(70);
-	atomic_store(&on_sleep, park_rest);
-	cr_assert_null(drain_start());
-	cr_assert(drain_park(LONG_NS));
-	cr_assert_eq(atomic_load(&seen.begins), 1);
-	cr_assert_eq(atomic_load(&seen.ends), 1);
+	/* As often as its time is up before. */
+	do {
+		begins = atomic_load(&seen.begins);
+		atomic_store(&begins_before, begins);
+		atomic_store(&on_sleep, note_and_park);
+		cr_assert_null(drain_start());
+		cr_assert(drain_park(LONG_NS));
+		if (!atomic_load(&rested_ns))
+			put(70);
+	} while (!atomic_load(&rested_ns));
+	cr_assert_eq(atomic_load(&seen.begins), begins);
+	cr_assert_eq(atomic_load(&seen.ends), begins);
 	cr_assert_gt(ring_used(&self->ring), 0, "there was time");
-	atomic_store(&on_sleep, note_rest);
-	cr_assert_null(drain_start());
-	while (atomic_load(&seen.begins) < 2)
-		sched_yield();
 	cr_assert_leq(atomic_load(&rested_ns), 100000000);
+	cr_assert_null(drain_start());
+	while (atomic_load(&seen.begins) == begins)
+		sched_yield();
 	cr_assert(drain_flush(LONG_NS));
-	cr_assert_eq(count_whole(path).value, 70);
+	cr_assert_geq(count_whole(path).value, 70);
 }
 
 Test(drain, started_again_it_rests_no_longer_than_a_collector_wants)
