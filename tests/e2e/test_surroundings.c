@@ -1,0 +1,184 @@
+/*
+ * test_surroundings.c - where a program runs: little stack, few descriptors, no /proc, ids that are not the
+ * user's. It is the same with and without us, and the profile as right as it can be there.
+ */
+#include "common.h"
+
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* surroundings.py KIND where `surround` leaves it, with us and without: the same end, the same output. */
+static struct run *run_surrounded(const char *kind, void (*surround)(void), const char *flush)
+{
+	struct run *run = run_new(), *plain = run_new();
+
+	plain->is_plain = true;
+	plain->before_exec = run->before_exec = surround;
+	run_go(plain, python_path(), run_program("surroundings.py"), kind, NULL);
+	RUN_CHECK(plain, !*plain->err, "it cannot run there even without us");
+	run_set(run, "MONPROF_FLUSH", flush);
+	run_go(run, python_path(), run_program("surroundings.py"), kind, NULL);
+	run->before_exec = NULL;
+	RUN_CHECK(run, run->status == plain->status, "without us: %s", run_ending(plain));
+	RUN_CHECK(run, strcmp(run->out, plain->out) == 0, "stdout without us: %s", plain->out);
+	run_free(plain);
+	return run;
+}
+
+/* Whoever cannot have these surroundings is told so in one line. */
+static void need(void (*surround)(void), const char *refusal)
+{
+	struct run *run = run_new();
+
+	run->before_exec = surround;
+	run_go(run, "/bin/true", NULL);
+	if (run->status != 0)
+		cr_skip_test("%s", refusal);
+	run_free(run);
+}
+
+/* All time is there, that of the threads is known by function, and nobody says that something was lost. */
+static void check_whole(struct run *run, const char *profile, unsigned wanted_ms)
+{
+	struct stacks *stacks = stacks_read(run, profile);
+
+	RUN_CHECK(run, stacks_total(stacks) >= wanted_ms * MS, "time is missing; %s",
+		  stacks_names(run, stacks));
+	RUN_CHECK(run, !strstr(stacks->comments, "lost.threads"), "threads without a timer:\n%s",
+		  stacks->comments);
+	stacks_free(stacks);
+	common_check(run, profile, "burn", "spin", wanted_ms * 8 / 10);
+	run_free(run);
+}
+
+/* ---- limits ---- */
+
+static void limit_stack(void)
+{
+	if (setrlimit(RLIMIT_STACK, &(struct rlimit){ 256 << 10, 256 << 10 }))
+		_exit(124);
+}
+
+Test(surroundings, small_stacks)
+{
+	struct run *run = run_surrounded("small_stacks", limit_stack, "50ms");
+
+	check_whole(run, run_check_good(run), 400);
+}
+
+static void limit_descriptors(void)
+{
+	if (setrlimit(RLIMIT_NOFILE, &(struct rlimit){ 16, 16 }))
+		_exit(124);
+}
+
+/* Perf events want one each, where they are permitted. */
+Test(surroundings, few_descriptors)
+{
+	struct run *run = run_surrounded("few_descriptors", limit_descriptors, "50ms");
+
+	check_whole(run, run_check_good(run), 980);
+}
+
+/* ---- /proc ---- */
+
+static void own_mounts(void)
+{
+	if (unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL))
+		_exit(124);
+}
+
+static void empty_proc(void)
+{
+	own_mounts();
+	if (mount("none", "/proc", "tmpfs", 0, NULL))
+		_exit(124);
+}
+
+Test(surroundings, no_proc)
+{
+	struct run *run;
+
+	need(empty_proc, "no mounts permitted here");
+	run = run_surrounded("threads", empty_proc, "50ms");
+	check_whole(run, run_check_good(run), 400);
+}
+
+/* ---- set-user-id and set-group-id ---- */
+
+/* A directory where the dynamic linker trusts what is set-user-id, and a library in it that nobody uses. */
+#define TRUSTED "/usr/lib/x86_64-linux-gnu/libBrokenLocale.so.1"
+
+static const char *trusted;
+
+static void trust(void)
+{
+	own_mounts();
+	if (mount(trusted, TRUSTED, NULL, MS_BIND, NULL))
+		_exit(124);
+}
+
+/* burn.py by a copy of this Python that has this mode. */
+static struct run *run_with_mode(const char *mode)
+{
+	struct run *run = run_new();
+	const char *copy = run_text(run, "%s/python", run->root);
+	const char *library = run_text(run, "%s/trusted.so", run->root);
+	int status;
+
+	if (geteuid() != 0)
+		cr_skip_test("only root may give a program away");
+	run_tool(run, &status, "install", "-m", "4755", run_tested("LIBMONPROF"), library, NULL);
+	RUN_CHECK(run, status == 0, "install %s", library);
+	run_tool(run, &status, "chmod", "711", run->root, NULL);
+	run_tool(run, &status, "chmod", "777", run->dir, NULL);
+	if (access(TRUSTED, R_OK) != 0 || python_in_chroot(run)) {
+		run->preload = library;
+	} else {
+		trusted = library;
+		need(trust, "no mounts permitted here");
+		run->before_exec = trust;
+		run->preload = "libBrokenLocale.so.1";
+	}
+	run_set(run, "MONPROF", "off"); /* until it goes on as the copy */
+	run_go(run, python_path(), run_program("surroundings.py"), "set_id", mode,
+	       run_program("burn.py"), copy, NULL);
+	return run;
+}
+
+static void check_idle(const char *mode)
+{
+	struct run *run = run_with_mode(mode);
+
+	if (WIFEXITED(run->status) && WEXITSTATUS(run->status) == 127)
+		cr_skip_test("%s is not for everybody", python_path());
+	run_check_exit(run, 0);
+	run_check_silent(run);
+	RUN_CHECK(run, strcmp(run->out, "done\n") == 0, "stdout differs");
+	RUN_CHECK(run, run->file_count == 0, "files were left");
+	run_free(run);
+}
+
+Test(surroundings, set_user_id)
+{
+	check_idle("4755");
+}
+
+Test(surroundings, set_group_id)
+{
+	check_idle("2755");
+}
+
+/* That this is no chance: the same copy without it. */
+Test(surroundings, neither)
+{
+	struct run *run = run_with_mode("755");
+
+	common_check_burnt(run);
+	run_free(run);
+}
