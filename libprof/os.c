@@ -320,7 +320,7 @@ static long os_program_fd(int fd)
 	if (copy >= 0 || copy == -EBADF)
 		return copy;
 	/* Kernels before 5.6, some containers. A file opened anew begins at 0, hence O_APPEND. */
-	log_format(path, sizeof(path), "/proc/%d/fd/%d", (int)os_getpid(), fd);
+	log_format(path, sizeof(path), "/proc/self/fd/%d", fd);
 	return os_call(SYS_openat, AT_FDCWD, path, O_WRONLY | O_APPEND | O_NOCTTY | O_CLOEXEC);
 }
 

@@ -75,7 +75,8 @@ long os_write_program(int fd, const void *bytes, size_t size_bytes);
 
 /* The kernel's tick in ns: how often CPU-clock timers fire at most. setup, drainer */
 uint64_t os_tick_ns(void);
-/* Call each(self, tid) for every thread of this process; false when /proc cannot be read. drainer */
+/* Call each(self, tid) for every thread of this process; false when /proc cannot be read, or counts as
+   another pid namespace does. drainer */
 bool os_tasks_each(void (*each)(void *self, pid_t tid), void *self);
 /* The kernel's name of a thread; false when there is none. drainer */
 bool os_task_name(pid_t tid, char *name, size_t size_bytes);

@@ -2,6 +2,9 @@
  * os_task.c - the parts of os.h that read /proc: threads, their names; and the kernel's tick.
  *
  * Directories are read with getdents64(2): opendir would call the program's malloc.
+ *
+ * A /proc counts as the pid namespace does in which it was mounted (pid_namespaces(7)). One of another is
+ * none: its numbers are those of other threads here, or of nobody.
  */
 #include "file.h"
 #include "log.h"
@@ -25,6 +28,7 @@ struct os_directory_entry {
 	char name[];
 };
 
+static bool proc_is_ours(void);
 static pid_t number(const char *text);
 
 uint64_t os_tick_ns(void)
@@ -40,7 +44,7 @@ uint64_t os_tick_ns(void)
 bool os_tasks_each(void (*each)(void *self, pid_t tid), void *self)
 {
 	_Alignas(struct os_directory_entry) char listing[LISTING_BYTES];
-	int fd = file_open("/proc/self/task", O_RDONLY | O_DIRECTORY);
+	int fd = proc_is_ours() ? file_open("/proc/self/task", O_RDONLY | O_DIRECTORY) : -1;
 	long got;
 
 	if (fd < 0)
@@ -66,7 +70,7 @@ bool os_task_name(pid_t tid, char *name, size_t size_bytes)
 	int fd;
 
 	log_format(path, sizeof(path), "/proc/self/task/%d/comm", tid);
-	fd = file_open(path, O_RDONLY);
+	fd = proc_is_ours() ? file_open(path, O_RDONLY) : -1;
 	if (fd < 0)
 		return false;
 	if (file_read_at(fd, name, size_bytes - 1, 0, &got) != 0)
@@ -96,6 +100,15 @@ bool os_task_is_zombie(pid_t tid)
 	/* "tid (name) state ...", and a name may hold anything, proc(5) */
 	name_end = strrchr(stat, ')');
 	return name_end && (name_end[2] == 'Z' || name_end[2] == 'X');
+}
+
+static bool proc_is_ours(void)
+{
+	char pid[16];
+	ssize_t got = readlink("/proc/self", pid, sizeof(pid) - 1);
+
+	pid[got > 0 ? got : 0] = '\0';
+	return number(pid) == os_getpid();
 }
 
 static pid_t number(const char *text)

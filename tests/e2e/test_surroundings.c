@@ -1,6 +1,6 @@
 /*
- * test_surroundings.c - where a program runs: little stack, few descriptors, no /proc, ids that are not the
- * user's. It is the same with and without us, and the profile as right as it can be there.
+ * test_surroundings.c - where a program runs: little stack, few descriptors, no /proc or that of others, ids that
+ * are not the user's. It is the same with and without us, and the profile as right as it can be there.
  */
 #include "common.h"
 
@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -107,6 +108,35 @@ Test(surroundings, no_proc)
 	need(empty_proc, "no mounts permitted here");
 	run = run_surrounded("threads", empty_proc, "50ms");
 	check_whole(run, run_check_good(run), 400);
+}
+
+/* A first process: what it becomes counts from 1, and /proc does not. */
+static void other_ids(void)
+{
+	int status;
+	pid_t first;
+
+	if (unshare(CLONE_NEWPID))
+		_exit(124);
+	first = fork();
+	if (first == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		return;
+	}
+	if (first < 0 || waitpid(first, &status, 0) != first)
+		_exit(124);
+	_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 123);
+}
+
+Test(surroundings, proc_of_others)
+{
+	struct run *run;
+
+	need(other_ids, "no namespaces of process ids permitted here");
+	run = run_surrounded("threads", other_ids, "50ms");
+	run_check_exit(run, 0);
+	run_check_silent(run);
+	check_whole(run, common_profile(run, 1), 400);
 }
 
 /* ---- set-user-id and set-group-id ---- */
