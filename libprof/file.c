@@ -65,6 +65,9 @@ static int move_above_stderr(int fd)
 	int error = errno;
 
 	close(fd);
+	/* There is no such number, fcntl(2): as many as may be open are too few. */
+	if (moved < 0 && error == EINVAL)
+		error = EMFILE;
 	return moved < 0 ? -error : moved;
 }
 

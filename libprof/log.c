@@ -4,19 +4,27 @@
  *
  * A line is put together in a buffer on the stack and leaves in one write(2), so lines of several
  * threads never mix and no lock is needed.
+ *
+ * Where our own thread does not reach the program's stderr, its first line is kept for a thread that does.
  */
 #include "log.h"
 #include "os.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <string.h>
 
 #define LOG_LINE_BYTES 512
+#define LOG_KEPT_SAID (LOG_LINE_BYTES + 1)
 
 static struct {
 	_Atomic bool quiet;
 	_Atomic pid_t diverted; /* the thread of log_divert */
+	char kept[LOG_LINE_BYTES]; /* written by that thread */
+	pid_t kept_pid; /* a fork's child says nothing of its parent */
+	_Atomic uint32_t
+		kept_bytes; /* release: they are whole; LOG_KEPT_SAID: and have been written */
 } log_state;
 
 /* Where a formatted text goes; counts no further than it can hold. */
@@ -33,6 +41,7 @@ struct log_conversion {
 	char letter;
 };
 
+static void log_keep(const char *line, size_t length);
 static void log_put(struct log_text *text, const char *bytes, size_t length);
 static const char *log_conversion(struct log_conversion *conversion, const char *format,
 				  va_list *values);
@@ -63,10 +72,28 @@ void log_line(const char *format, ...)
 	va_end(values);
 	line[length++] = '\n';
 	/* A stderr that cannot be written to is not a problem that could be told to anyone. */
-	if (atomic_load(&log_state.diverted) == os_gettid())
-		(void)os_write_program(2, line, length);
-	else
+	if (atomic_load(&log_state.diverted) != os_gettid())
 		(void)os_write(2, line, length);
+	else if (os_write_program(2, line, length) == -EMFILE)
+		log_keep(line, length);
+}
+
+static void log_keep(const char *line, size_t length)
+{
+	if (atomic_load_explicit(&log_state.kept_bytes, memory_order_relaxed))
+		return;
+	memcpy(log_state.kept, line, length);
+	log_state.kept_pid = os_getpid();
+	atomic_store_explicit(&log_state.kept_bytes, (uint32_t)length, memory_order_release);
+}
+
+void log_kept(void)
+{
+	uint32_t length = atomic_load_explicit(&log_state.kept_bytes, memory_order_acquire);
+
+	if (length && length != LOG_KEPT_SAID && log_state.kept_pid == os_getpid() &&
+	    atomic_compare_exchange_strong(&log_state.kept_bytes, &length, LOG_KEPT_SAID))
+		(void)os_write(2, log_state.kept, length);
 }
 
 size_t log_format(char *buffer, size_t size_bytes, const char *format, ...)

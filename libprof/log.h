@@ -20,6 +20,9 @@ void log_divert(pid_t tid);
 /* Write one line, at most 512 bytes, printf-like (only %s %d %u %lu %llu %zu %x %c; no floats). Never
    blocks on a lock, keeps errno. any but signal */
 void log_line(const char *format, ...) PROF_PRINTF(1, 2);
+/* Write the first line of that thread which found no descriptor left to reach stderr by (RLIMIT_NOFILE).
+   any but signal */
+void log_kept(void);
 /* Bounded formatter behind it: always ends with NUL, returns the length written. any */
 size_t log_format(char *buffer, size_t size_bytes, const char *format, ...) PROF_PRINTF(3, 4);
 size_t log_vformat(char *buffer, size_t size_bytes, const char *format, va_list arguments)

@@ -325,6 +325,7 @@ static void end(uint64_t timeout_ns, bool may_start)
 		log_line("the end of the program waits no longer for the profile: "
 			 "if it is not there, its recording is, %s",
 			 place_recording());
+	log_kept();
 	if (is_first) {
 		symbol_close();
 		atomic_store(&session.state, OVER);

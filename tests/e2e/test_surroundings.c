@@ -86,6 +86,27 @@ Test(surroundings, few_descriptors)
 	check_whole(run, run_check_good(run), 980);
 }
 
+/* Neither can the profile be opened then, nor the stderr that is to tell of it. */
+Test(surroundings, no_more_descriptors)
+{
+	struct run *run = run_surrounded("no_more_descriptors", NULL, "10ms");
+
+	run_check_line(run, "Too many open files");
+	RUN_CHECK(run, run_count(run, ".monprof") == 1, "there is no recording");
+	common_check(run, run_export(run, run_file(run, ".monprof"), "exported"), "burn", "spin",
+		     300);
+	run_free(run);
+}
+
+Test(surroundings, no_more_descriptors_before_anything_is_written)
+{
+	struct run *run = run_surrounded("no_more_descriptors", NULL, "10s");
+
+	run_check_line(run, "Too many open files");
+	RUN_CHECK(run, run->file_count == 0, "files were left");
+	run_free(run);
+}
+
 /* ---- /proc ---- */
 
 static void own_mounts(void)

@@ -84,6 +84,15 @@ def kind_few_descriptors():
     print(files, again)
 
 
+def kind_no_more_descriptors():
+    """As those do that have all that they need, and are to get no more."""
+    import resource
+    burn(0.1)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
+    burn(0.2)
+    os.write(1, b"done\n")
+
+
 def kind_set_id():
     """surroundings.py set_id MODE PROGRAM COPY: goes on as a copy of this Python of that mode, nobody's."""
     mode, program, copy = sys.argv[2:5]

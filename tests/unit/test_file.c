@@ -3,6 +3,7 @@
 #include "file.h"
 
 #include <errno.h>
+#include <sys/resource.h>
 
 Test(file, never_a_standard_descriptor)
 {
@@ -17,6 +18,16 @@ Test(file, never_a_standard_descriptor)
 	dup2(saved, STDERR_FILENO);
 	cr_assert(fcntl(fd, F_GETFD) & FD_CLOEXEC);
 	remove_scratch();
+}
+
+Test(file, no_number_above_the_standard_ones_is_left)
+{
+	const struct rlimit few = { 3, 3 };
+
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+	close(STDIN_FILENO);
+	cr_expect_eq(file_open("/dev/null", O_RDONLY), -EMFILE);
+	cr_expect_eq(fcntl(STDIN_FILENO, F_GETFD), -1, "it was left open");
 }
 
 Test(file, errors_have_names)

@@ -8,6 +8,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define FORMATS_AS(expected, ...)                                            \
@@ -159,4 +161,46 @@ Test(log, diverts_the_lines_of_a_thread_without_the_program_stderr)
 	pthread_join(thread, NULL);
 	cr_assert_neq(strstr(captured_text(), "from my own table\n"), NULL);
 	cr_assert(keeps_errno);
+}
+
+static void *speak_without_descriptors(void *unused)
+{
+	struct rlimit limit, none;
+
+	(void)unused;
+	log_divert(os_gettid());
+	getrlimit(RLIMIT_NOFILE, &limit);
+	none = (struct rlimit){ 0, limit.rlim_max };
+	setrlimit(RLIMIT_NOFILE, &none);
+	log_line("the first");
+	log_line("the second");
+	setrlimit(RLIMIT_NOFILE, &limit);
+	log_divert(0);
+	return NULL;
+}
+
+Test(log, keeps_the_first_line_of_a_thread_that_finds_no_descriptor)
+{
+	pthread_t thread;
+	int status;
+	pid_t child;
+
+	capture();
+	log_kept();
+	cr_assert_eq(pthread_create(&thread, NULL, speak_without_descriptors, NULL), 0);
+	pthread_join(thread, NULL);
+	cr_assert_str_eq(captured_text(), "");
+	child = fork();
+	if (child == 0) {
+		log_kept();
+		_exit(0);
+	}
+	cr_assert_eq(waitpid(child, &status, 0), child);
+	cr_assert_str_eq(captured_text(), "", "a child told of its parent");
+	errno = ERANGE;
+	log_kept();
+	log_kept();
+	cr_assert_eq(errno, ERANGE);
+	cr_assert_neq(strstr(captured_text(), "the first\n"), NULL);
+	cr_assert_str_eq(captured_text(), "");
 }
