@@ -182,6 +182,15 @@ static void small_disk(void)
 		_exit(124);
 }
 
+/* Nothing can be written to the working directory. */
+static void read_only_disk(void)
+{
+	if (unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount(disk, disk, NULL, MS_BIND, NULL) ||
+	    mount(NULL, disk, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY, NULL) || chdir(disk))
+		_exit(124);
+}
+
 static struct run *run_on_disk(const char *kind, const char *flush)
 {
 	struct run *run = run_new();
@@ -212,6 +221,23 @@ Test(places, small_disk_is_enough)
 
 	run_check_exit(run, 0);
 	run_check_silent(run);
+	run_free(run);
+}
+
+Test(places, read_only_disk)
+{
+	struct run *run = run_new();
+
+	disk = run->dir;
+	run->before_exec = read_only_disk;
+	run_go(run, "/bin/true", NULL);
+	if (run->status != 0)
+		cr_skip_test("no mounts permitted here");
+	run_set(run, "MONPROF_FLUSH", "50ms");
+	run_go(run, python_path(), run_program("burn.py"), NULL);
+	check_refused(run, "monprof.", EROFS);
+	RUN_CHECK(run, strcmp(run->out, "done\n") == 0, "stdout differs");
+	RUN_CHECK(run, run->file_count == 0, "files were left");
 	run_free(run);
 }
 
