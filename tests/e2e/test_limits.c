@@ -141,6 +141,22 @@ Test(limits, no_ticks_at_all)
 	stacks_free(stacks);
 	run_free(run);
 }
+
+/* libc asks for it first; whoever refuses it so, as sandboxes do, gets the older one. */
+Test(limits, no_clone3)
+{
+	check_sampled(run_refused(ENOSYS, "100", SYS_clone3, -1), NULL);
+}
+
+Test(limits, no_threads)
+{
+	struct run *run = run_refused(EPERM, "100", SYS_clone3, SYS_clone);
+
+	run_check_line(run, "our own thread could not be started: not profiled");
+	RUN_CHECK(run, run->file_count == 0, "files were left");
+	run_free(run);
+}
+
 /* ---- a filter that the program sets itself ---- */
 
 static void check_filter(const char *kind, const char *how, const char *line)
