@@ -13,7 +13,7 @@
 static const char *copied(struct run *run, const char *path)
 {
 	const char *from = run_text(run, "/usr/lib/x86_64-linux-gnu/%s", path);
-	const char *to = run_text(run, "%s/beside.so", run->root);
+	const char *to = run_text(run, "%s/%s", run->root, basename(path));
 	int status;
 
 	if (access(from, R_OK) != 0)
@@ -75,42 +75,71 @@ static void check_same(struct run *run, struct run *plain)
 	RUN_CHECK(run, strcmp(run->err, plain->err) == 0, "stderr without us: %s", plain->err);
 }
 
-/* misc.py KIND with the other library alone, and with us before or behind it. */
-static void check_library(const char *other, const char *kind)
+/* misc.py KIND with the other library alone. */
+static struct run *run_alone(const char *other, const char *kind)
 {
 	struct run *plain = run_new();
 
-	plain->is_plain = false;
 	plain->preload = other;
 	run_set(plain, "HOME", "/tmp");
 	run_set(plain, "PPROF_TMPDIR", NULL);
+	run_set(plain, "ASAN_OPTIONS", "detect_leaks=0"); /* they are Python's */
 	run_go(plain, python_path(), "-u", run_program("misc.py"), kind, NULL);
-	for (unsigned is_first = 0; is_first < (run_is_full() ? 2 : 1); is_first++) {
-		struct run *run = run_new();
+	return plain;
+}
 
-		run->preload = beside(run, other, is_first);
-		run->directory = plain->dir;
-		run_set(run, "HOME", "/tmp");
-		run_set(run, "PPROF_TMPDIR", NULL);
-		run_set(run, "MONPROF_CPU_HZ", "1000");
-		run_set(run, "MONPROF_OUTPUT", run_text(run, "%s/monprof", run->dir));
-		run_go(run, python_path(), "-u", run_program("misc.py"), kind, NULL);
-		check_same(run, plain);
-		RUN_CHECK(run, run_count(run, ".cpu.pb.gz") >= 1, "there is no profile");
-		RUN_CHECK(run, run_count(run, ".monprof") == 0, "a recording was left");
-		run_free(run);
-	}
-	run_free(plain);
+/* And with us, behind it or before. */
+static void check_library(struct run *plain, const char *kind, bool is_first)
+{
+	struct run *run = run_new();
+
+	run->preload = beside(run, plain->preload, is_first);
+	run->directory = plain->dir;
+	run_set(run, "HOME", "/tmp");
+	run_set(run, "PPROF_TMPDIR", NULL);
+	run_set(run, "ASAN_OPTIONS", "detect_leaks=0");
+	run_set(run, "MONPROF_CPU_HZ", "1000");
+	run_set(run, "MONPROF_OUTPUT", run_text(run, "%s/monprof", run->dir));
+	run_go(run, python_path(), "-u", run_program("misc.py"), kind, NULL);
+	check_same(run, plain);
+	RUN_CHECK(run, run_count(run, ".cpu.pb.gz") >= 1, "there is no profile");
+	RUN_CHECK(run, run_count(run, ".monprof") == 0, "a recording was left");
+	run_free(run);
 }
 
 Test(beside, another_malloc)
 {
 	struct run *run = run_new();
 	const char *jemalloc = copied(run, "libjemalloc.so.2");
+	struct run *plain;
 
 	if (!jemalloc)
 		cr_skip_test("no libjemalloc here (Debian's package libjemalloc2)");
-	check_library(jemalloc, "json");
+	plain = run_alone(jemalloc, "json");
+	check_library(plain, "json", false);
+	if (run_is_full())
+		check_library(plain, "json", true);
+	run_free(plain);
+	run_free(run);
+}
+
+/* It sees each thread, signal and call of memory before us, and wants to be the first library of all. */
+Test(beside, address_sanitizer)
+{
+	static const char *const kinds[] = { "json", "signals", "alternate_stack" };
+	struct run *run = run_new();
+	const char *sanitizer = copied(run, "libasan.so.8");
+
+	if (!sanitizer)
+		cr_skip_test("no libasan here (Debian's package libasan8)");
+	for (size_t i = 0; i < (run_is_full() ? 3 : 1); i++) {
+		struct run *plain = run_alone(sanitizer, kinds[i]);
+
+		if (plain->status != 0 || *plain->err)
+			cr_skip_test("%s does not run beside libasan", python_path());
+		check_library(plain, kinds[i], true);
+		run_free(plain);
+	}
 	run_free(run);
 }
 
@@ -188,6 +217,41 @@ Test(beside, child_of_32_bits)
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != 7)
 		cr_skip_test("this kernel runs no programs of 32 bits");
 	check_child(run, child);
+}
+
+/* The dynamic linker of 32 bits says for each library of 64 that it is ignored: that line, once, and no more. */
+Test(beside, dynamic_child_of_32_bits)
+{
+	struct run *run = run_new(), *plain;
+	const char *source = run_write(run, "child.s",
+				       ".globl _start\n_start:\n"
+				       "call next\nnext: pop %ecx\nadd $text-next, %ecx\n"
+				       "mov $4, %eax\nmov $1, %ebx\nmov $3, %edx\nint $0x80\n"
+				       "mov $1, %eax\nmov $7, %ebx\nint $0x80\n"
+				       "text: .ascii \"32\\n\"\n");
+	const char *object = run_text(run, "%s/child.o", run->root);
+	const char *child = run_text(run, "%s/child", run->root);
+	int status;
+	char *said = run_tool(run, &status, "as", "--32", "-o", object, source, NULL);
+
+	RUN_CHECK(run, status == 0, "as: %s", said);
+	said = run_tool(run, &status, "ld", "-m", "elf_i386", "-pie", "-dynamic-linker",
+			"/lib/ld-linux.so.2", "-o", child, object, NULL);
+	RUN_CHECK(run, status == 0, "ld: %s", said);
+	plain = run_new();
+	plain->is_plain = true;
+	run_go(plain, python_path(), run_program("beside.py"), "child", child, NULL);
+	if (strcmp(plain->out, "7 32\n \n") != 0)
+		cr_skip_test("no dynamic linker of 32 bits here (Debian's package libc6-i386)");
+	run_go(run, python_path(), run_program("beside.py"), "child", child, NULL);
+	said = run_text(run,
+			"7 32\n ERROR: ld.so: object '%s' from LD_PRELOAD cannot be preloaded "
+			"(wrong ELF class: ELFCLASS64): ignored.\n\n",
+			run_tested("LIBMONPROF"));
+	RUN_CHECK(run, strcmp(run->out, said) == 0, "wanted %s", said);
+	common_check(run, run_check_good(run), "burn", "spin", 200);
+	run_free(plain);
+	run_free(run);
 }
 
 /* Nobody hears of us in a script, however many programs it runs. */
