@@ -322,9 +322,7 @@ static void end(uint64_t timeout_ns, bool may_start)
 		stop_taking();
 	if (!(is_first && drain_forget()) && !drain_end(timeout_ns, may_start) &&
 	    !atomic_exchange(&session.is_late_told, true))
-		log_line("the end of the program waits no longer for the profile: "
-			 "if it is not there, its recording is, %s",
-			 place_recording());
+		session_fork_tell_late();
 	log_kept();
 	if (is_first) {
 		symbol_close();
@@ -411,9 +409,10 @@ static int pending(void *unused)
 		return 0;
 	what = atomic_exchange(&session.pending, 0);
 	/* CPython counts threads when its after-fork hooks are done, and hooks in Python let us run before. */
-	if (what & PENDING_DRAINER && frames_place_within(&session.fork_call)) {
+	if (what & PENDING_DRAINER && session_fork_is_under_way()) {
 		what &= ~(uint32_t)PENDING_DRAINER;
-		session_ask(PENDING_DRAINER);
+		if (session_fork_looks_again())
+			session_ask(PENDING_DRAINER);
 	}
 	/* In the middle of another thread's fork it stays parked: that thread asks again. */
 	if (what & PENDING_DRAINER && !atomic_load(&session.forking))

@@ -17,6 +17,7 @@
 #include "log.h"
 #include "options.h"
 #include "os.h"
+#include "place.h"
 #include "record.h"
 #include "running.h"
 #include "session_state.h"
@@ -26,6 +27,11 @@
 #include <pthread.h>
 
 #define PARK_NS UINT64_C(1000000000)
+/* A call that queues itself again is called up to a hundred times wherever CPython looks at its queue, and by
+   Py_FinalizeEx until there is none. */
+#define LOOKS_CHILD 1000
+#define LOOKS_PARENT 1000000
+#define LITTLE_NS UINT64_C(100000000) /* CPU time */
 
 static void forked(void);
 static void leave(enum session_state state);
@@ -52,6 +58,8 @@ void session_step_aside(void)
 	/* Before it is parked: from here on nobody starts it again. */
 	atomic_fetch_add(&session.forking, 1);
 	frames_place_take(&session.fork_call);
+	session.is_child = false;
+	atomic_store(&session.looks, 0);
 	drain_park(PARK_NS);
 }
 
@@ -103,6 +111,8 @@ void session_fork_child(void)
 	interpreters_after_fork();
 	session.is_fresh = py.PyInterpreterState_Get() == py.PyInterpreterState_Main();
 	session.child_begins.frame = 0;
+	session.is_child = true;
+	atomic_store(&session.looks, 0);
 	is_whole = symbol_reset();
 	is_whole &= drain_after_fork();
 	threads_after_fork();
@@ -126,6 +136,7 @@ bool session_fork_is_fresh(void)
 {
 	struct frames_place now;
 
+	session.is_fresh = session.is_fresh && session_fork_looks_again();
 	if (!session.is_fresh)
 		return false;
 	/* Hooks in Python, of others. */
@@ -141,8 +152,35 @@ bool session_fork_is_fresh(void)
 
 bool session_fork_goes_on(void)
 {
-	return atomic_load(&session.pending) & PENDING_DRAINER &&
-	       frames_place_within(&session.fork_call) && os_gettid() == os_getpid();
+	return atomic_load(&session.pending) & PENDING_DRAINER && session_fork_is_under_way() &&
+	       os_gettid() == os_getpid() && session_fork_looks_again();
+}
+
+/* Nobody counts the threads of a child: there a hook that goes on and on is as good as the end of the call. */
+bool session_fork_is_under_way(void)
+{
+	return frames_place_within(&session.fork_call) &&
+	       !(session.is_child && atomic_load(&session.looks) >= LOOKS_CHILD);
+}
+
+/* In a parent whose hooks take longer than that our thread waits for the next fork, or the end. */
+bool session_fork_looks_again(void)
+{
+	uint32_t most = session.is_child ? LOOKS_CHILD : LOOKS_PARENT;
+
+	return atomic_fetch_add(&session.looks, 1) < most;
+}
+
+/* A child that ends in the C call that it began with has no thread of ours, and no recording. */
+void session_fork_tell_late(void)
+{
+	if (!session.is_fresh || !drain_is_parked())
+		log_line("the end of the program waits no longer for the profile: "
+			 "if it is not there, its recording is, %s",
+			 place_recording());
+	else if (os_thread_cpu_ns() >= LITTLE_NS)
+		log_line("this child of a fork ended in the C function that it began with: "
+			 "not profiled");
 }
 
 static void leave(enum session_state state)

@@ -25,6 +25,8 @@ struct session {
 	struct frames_place fork_call; /* of the last fork: where Python called it */
 	struct frames_place
 		child_begins; /* where a fresh child was seen first; frame 0: nowhere yet */
+	bool is_child; /* the last fork made this process, it has made none since */
+	_Atomic uint32_t looks; /* since the last fork: is its call over? */
 };
 extern struct session session;
 extern const struct signals_hooks session_signals;
@@ -39,6 +41,12 @@ errmsg session_fork_watch(void);
 bool session_fork_is_fresh(void);
 /* Is this the main thread, amid a fork's hooks, with the drainer to be started? burst */
 bool session_fork_goes_on(void);
+/* The call that made the last fork is not over, and our thread is to wait for its end. burst */
+bool session_fork_is_under_way(void);
+/* Is it to be asked for that again? Within a bound. burst */
+bool session_fork_looks_again(void);
+/* One line for those who wait no longer: what becomes of the profile. exit */
+void session_fork_tell_late(void);
 /* Python's own after-fork hook: the child goes on as Python. setup */
 void session_fork_child(void);
 

@@ -80,6 +80,42 @@ Test(forks, what_a_child_does_first)
 	run_free(run);
 }
 
+/* What is asked again and again while a fork's call is not over ends some time, or the program never would. */
+Test(forks, that_are_never_over)
+{
+	static const char *const kinds[] = {
+		"python_ends_in_c", "python_ends_in_a_hook", "parent_ends_in_a_hook",
+		"hooks_take_long",  "ends_at_once",	     "goes_nowhere",
+	};
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		struct run *run = run_new(), *plain = run_new();
+
+		plain->is_plain = true;
+		run_set(run, "MONPROF_CPU_HZ", "1000");
+		run_go(plain, python_path(), run_program("fork_ends.py"), kinds[i], NULL);
+		run_go(run, python_path(), run_program("fork_ends.py"), kinds[i], NULL);
+		run_check_exit(run, 0);
+		run_check_silent(run);
+		RUN_CHECK(run, strcmp(run->out, plain->out) == 0, "stdout without us: %s",
+			  plain->out);
+		run_free(plain);
+		run_free(run);
+	}
+}
+
+Test(forks, a_child_that_never_goes_on)
+{
+	struct run *run = run_new();
+
+	run_go(run, python_path(), run_program("fork_ends.py"), "ends_after_long", NULL);
+	run_check_exit(run, 0);
+	run_check_line(run, "ended in the C function that it began with");
+	RUN_CHECK(run, strcmp(run->out, "child 768\n") == 0, "it ended otherwise");
+	RUN_CHECK(run, run_count(run, ".monprof") == 0, "a recording was left");
+	run_free(run);
+}
+
 /* An export that is under way is given up for a fork, and made again: none is lost. */
 Test(forks, while_it_exports)
 {

@@ -4,6 +4,8 @@
 #include "budget.h"
 #include "collector.h"
 #include "drain.h"
+#include "drain_door.h"
+#include "os.h"
 #include "place.h"
 #include "pyapi.h"
 #include "registry.h"
@@ -252,6 +254,82 @@ Test(session_fork, a_child_of_a_sub_interpreter_waits_for_nobody)
 	stage.child();
 	cr_expect_null(strstr(stage.did, "waits"), "main's queue may wait for long");
 	cr_expect_not(run_pending());
+}
+
+/* CPython does not end before its queue is empty. */
+static unsigned run_all_pending(void)
+{
+	unsigned calls = 0;
+
+	while (calls <= 2000000 && run_pending())
+		calls++;
+	return calls;
+}
+
+Test(session_fork, a_child_that_stays_where_it_is_has_its_thread_in_the_end)
+{
+	start();
+	stage.place = (struct frames_place){ 1000, 10 };
+	stage.child();
+	done();
+	cr_expect_leq(run_all_pending(), 2000);
+	cr_expect_str_eq(done(), "drain_start");
+}
+
+Test(session_fork, a_child_that_goes_on_in_a_hook_has_its_thread_in_the_end)
+{
+	start();
+	stage.is_forking = true;
+	stage.child();
+	done();
+	cr_expect_leq(run_all_pending(), 2000);
+	cr_expect_str_eq(done(), "drain_start");
+}
+
+Test(session_fork, a_parent_that_goes_on_in_a_hook_has_it_with_its_next_fork)
+{
+	unsigned calls;
+
+	start();
+	session_step_aside();
+	session_come_back();
+	done();
+	stage.is_forking = true;
+	calls = run_all_pending();
+	cr_expect_geq(calls, 1000000, "CPython is about to count threads");
+	cr_expect_leq(calls, 2000000);
+	cr_expect_str_eq(done(), "");
+	stage.is_forking = false;
+	cr_expect_not(run_pending());
+	session_step_aside();
+	session_come_back();
+	cr_expect(run_pending());
+	cr_expect_str_eq(done(), "drain_park drain_start");
+}
+
+/* Ends where its thread has not begun: in a handler none may be started. */
+static void end_fresh(uint64_t cpu_ns)
+{
+	start();
+	stage.place = (struct frames_place){ 1000, 10 };
+	stage.child();
+	atomic_store(&drain_door.state, DRAIN_PARKED);
+	stage.drain_end_fails = true;
+	while (os_thread_cpu_ns() < cpu_ns)
+		;
+	session_exit();
+}
+
+Test(session_fork, a_child_that_ends_at_once_says_nothing)
+{
+	end_fresh(0);
+	cr_expect_eq(stage.lines, 0);
+}
+
+Test(session_fork, a_child_that_ends_in_its_first_call_after_long_says_so)
+{
+	end_fresh(200000000);
+	cr_expect_eq(stage.lines, 1);
 }
 
 Test(session_fork, a_child_forgets_what_its_parent_asked)
