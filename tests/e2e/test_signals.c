@@ -140,6 +140,46 @@ Test(signals_own, coroutines_with_an_alternate_stack)
 	check_own("contexts");
 }
 
+/* Each Python stack is one that the program has: of one coroutine, or of none, never of two. */
+static void check_apart(struct run *run)
+{
+	struct stacks *stacks = stacks_read(run, run_file(run, ".cpu.pb.gz"));
+	uint64_t spun = stacks_with(stacks, "spin");
+	uint64_t a = stacks_leaf(stacks, "a_root", "spin");
+	uint64_t b = stacks_leaf(stacks, "b_root", "spin");
+
+	RUN_CHECK(run, a >= 150 * MS && b >= 150 * MS && a + b == spun,
+		  "of %llu ns %llu are in one kind and %llu in the other; %s",
+		  (unsigned long long)spun, (unsigned long long)a, (unsigned long long)b,
+		  stacks_names(run, stacks));
+	RUN_CHECK(run,
+		  !stacks_under(stacks, "a_root", "b_root") &&
+			  !stacks_under(stacks, "b_root", "a_root") &&
+			  !stacks_under(stacks, "run", "a_root") &&
+			  !stacks_under(stacks, "run", "b_root"),
+		  "a stack is put together of two");
+	RUN_CHECK(run, stacks_leaf(stacks, "a_down", "spin") == a, "a piece is missing");
+	stacks_free(stacks);
+}
+
+Test(signals_own, coroutines_out_of_step_with_python)
+{
+	struct run *run = run_new(), *plain = run_new();
+	const char *library = library_of(run, "coroutines");
+
+	plain->is_plain = true;
+	run_set(run, "MONPROF_CPU_HZ", "1000");
+	run_go(plain, python_path(), run_program("coroutines.py"), library, "0.2", NULL);
+	run_go(run, python_path(), run_program("coroutines.py"), library, "0.8", NULL);
+	run_check_exit(run, 0);
+	run_check_silent(run);
+	RUN_CHECK(run, plain->status == 0 && strcmp(run->out, plain->out) == 0,
+		  "without us: %s: %s%s", run_ending(plain), plain->out, plain->err);
+	check_apart(run);
+	run_free(plain);
+	run_free(run);
+}
+
 Test(signals_own, timers)
 {
 	check_own("timers");
