@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <linux/perf_event.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -19,6 +20,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -523,6 +525,29 @@ bool run_is_full(void)
 	const char *mode = getenv("TEST_MODE");
 
 	return !mode || strcmp(mode, "quick") != 0;
+}
+
+bool run_may_perf(void)
+{
+	struct perf_event_attr attr = {
+		.type = PERF_TYPE_SOFTWARE,
+		.size = sizeof(attr),
+		.config = PERF_COUNT_SW_TASK_CLOCK,
+		.sample_period = 1000000,
+		.exclude_kernel = 1,
+		.exclude_hv = 1,
+	};
+	long event = syscall(SYS_perf_event_open, &attr, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
+
+	if (event < 0)
+		return false;
+	close((int)event);
+	return true;
+}
+
+const char *run_often(void)
+{
+	return run_may_perf() ? "1000" : "200";
 }
 
 const char *run_tested(const char *name)

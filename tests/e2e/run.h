@@ -130,6 +130,10 @@ void run_check_line(struct run *run, const char *text);
 
 /* All combinations are wanted, not the telling ones alone. */
 bool run_is_full(void);
+/* Does this kernel permit perf events, here? */
+bool run_may_perf(void);
+/* As MONPROF_CPU_HZ: far above the tick where perf events are permitted, else the rate of run_new. */
+const char *run_often(void);
 /* The environment of the tests. */
 const char *run_tested(const char *name);
 

@@ -41,7 +41,7 @@ static void check_clocks(const char *path, const char *time, const char *out)
 		if (!faketime)
 			cr_skip_test("no libfaketime here (Debian's package faketime)");
 		run->preload = beside(run, faketime, is_first);
-		run_set(run, "MONPROF_CPU_HZ", "1000");
+		run_set(run, "MONPROF_CPU_HZ", run_often());
 		run_set(run, "FAKETIME", time);
 		run_go(run, python_path(), run_program("beside.py"), "clocks", NULL);
 		RUN_CHECK(run, strcmp(run->out, out) == 0, "wanted %s", out);
@@ -98,7 +98,7 @@ static void check_library(struct run *plain, const char *kind, bool is_first)
 	run_set(run, "HOME", "/tmp");
 	run_set(run, "PPROF_TMPDIR", NULL);
 	run_set(run, "ASAN_OPTIONS", "detect_leaks=0");
-	run_set(run, "MONPROF_CPU_HZ", "1000");
+	run_set(run, "MONPROF_CPU_HZ", run_often());
 	run_set(run, "MONPROF_OUTPUT", run_text(run, "%s/monprof", run->dir));
 	run_go(run, python_path(), "-u", run_program("misc.py"), kind, NULL);
 	check_same(run, plain);

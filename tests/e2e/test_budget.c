@@ -73,7 +73,7 @@ Test(budget, a_rate_that_was_set_is_kept)
 	struct run *run = run_budget("cpu", NULL);
 	struct stacks *stacks;
 
-	run_set(run, "MONPROF_CPU_HZ", "1000");
+	run_set(run, "MONPROF_CPU_HZ", run_often());
 	run_go(run, python_path(), run_program("account.py"), "1", "2", NULL);
 	stacks = stacks_read(run, run_check_good(run));
 	RUN_CHECK(run, number_of(run, stacks, "budget.least_rate_ppm") == 1000000, "lowered:\n%s",

@@ -72,7 +72,7 @@ static bool ends_at_place(unsigned place, const char *preload)
 	int status;
 
 	run->preload = preload;
-	run_set(run, "MONPROF_CPU_HZ", "1000");
+	run_set(run, "MONPROF_CPU_HZ", run_often());
 	run_set(run, "MONPROF_FLUSH", "20ms");
 	run_set(run, "MONPROF_EXIT_WAIT", "50ms");
 	/* Out of where every file is read in every format. */

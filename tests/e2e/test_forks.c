@@ -17,6 +17,7 @@ static struct run *run_forks(const char *kind, unsigned count, const char *const
 	plain->is_plain = true;
 	/* Of what is left by those that exec before anything was called there is nothing to compare. */
 	run_set(run, "MONPROF_COLLECT", "cpu");
+	run_set(run, "MONPROF_CPU_HZ", settings ? run_often() : "200");
 	plain->limit_s = run->limit_s = 120;
 	for (size_t i = 0; settings && settings[i][0]; i++)
 		run_set(run, settings[i][0], settings[i][1]);
@@ -35,11 +36,8 @@ static unsigned some(unsigned full, unsigned quick)
 	return run_is_full() ? full : quick;
 }
 
-static const char *const at_once[][2] = { { "MONPROF_CPU_HZ", "1000" },
-					  { "MONPROF_FLUSH", "10ms" },
-					  { NULL, NULL } };
-static const char *const exporting[][2] = { { "MONPROF_CPU_HZ", "1000" },
-					    { "MONPROF_ROTATE", "1s" },
+static const char *const at_once[][2] = { { "MONPROF_FLUSH", "10ms" }, { NULL, NULL } };
+static const char *const exporting[][2] = { { "MONPROF_ROTATE", "1s" },
 					    { "MONPROF_EXPORT", "pprof,speedscope,json" },
 					    { "MONPROF_CHILDREN", "no" },
 					    { NULL, NULL } };

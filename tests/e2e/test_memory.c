@@ -15,7 +15,7 @@ static struct run *run_memories(const char *kind, unsigned count, const char *na
 
 	plain->is_plain = true;
 	plain->limit_s = run->limit_s = 120;
-	run_set(run, "MONPROF_CPU_HZ", "1000");
+	run_set(run, "MONPROF_CPU_HZ", run_often());
 	if (name) {
 		run_set(run, name, value);
 		run_set(plain, name, value);

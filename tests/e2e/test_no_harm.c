@@ -46,8 +46,8 @@ static void check_program(const char *option, const char *program, const char *a
 	run_set(plain, "HOME", "/tmp");
 	run_set(run, "PPROF_TMPDIR", NULL);
 	run_set(plain, "PPROF_TMPDIR", NULL);
-	run_set(run, "MONPROF_CPU_HZ", "1000");
-	run_set(plain, "MONPROF_CPU_HZ", "1000");
+	run_set(run, "MONPROF_CPU_HZ", run_often());
+	run_set(plain, "MONPROF_CPU_HZ", run_often());
 	run_go(plain, python_path(), option, run_program(program), argument, NULL);
 	run_go(run, python_path(), option, run_program(program), argument, NULL);
 	check_same(run, plain);
@@ -130,7 +130,7 @@ Test(no_harm, system_calls_are_not_cut_short)
 {
 	struct run *run = run_new();
 
-	run_set(run, "MONPROF_CPU_HZ", "1000");
+	run_set(run, "MONPROF_CPU_HZ", run_often());
 	run_go(run, python_path(), run_program("calls.py"), NULL);
 	run_check_exit(run, 0);
 	run_check_silent(run);

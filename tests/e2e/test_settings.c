@@ -331,7 +331,7 @@ Test(settings, small_ring)
 	struct run *run = run_new();
 
 	run_set(run, "MONPROF_RING", "16k");
-	run_set(run, "MONPROF_CPU_HZ", "1000");
+	run_set(run, "MONPROF_CPU_HZ", run_often());
 	run_go(run, python_path(), run_program("stack.py"), "tree", "0.5", NULL);
 	common_check(run, run_check_good(run), "kind_tree", "spin", 500);
 	run_free(run);

@@ -11,7 +11,7 @@ static struct run *run_kind(const char *kind, const char *seconds)
 	struct run *run = run_new();
 
 	run_set(run, "MONPROF_COLLECT", "cpu");
-	run_set(run, "MONPROF_CPU_HZ", "1000");
+	run_set(run, "MONPROF_CPU_HZ", run_often());
 	run_go(run, python_path(), run_program("stack.py"), kind, seconds, NULL);
 	run_check_good(run);
 	return run;
@@ -214,8 +214,8 @@ Test(stacks, comments_and_mappings)
 
 	RUN_CHECK(run, strstr(stacks->comments, "libmonprof ") && strstr(stacks->comments, version),
 		  "no version of both:\n%s", stacks->comments);
-	RUN_CHECK(run, strstr(stacks->comments, "MONPROF_CPU_HZ=1000"), "no settings:\n%s",
-		  stacks->comments);
+	RUN_CHECK(run, strstr(stacks->comments, run_text(run, "MONPROF_CPU_HZ=%s", run_often())),
+		  "no settings:\n%s", stacks->comments);
 	RUN_CHECK(run, strstr(stacks->comments, "achieved") && strstr(stacks->comments, "own."),
 		  "no achieved rate or no cost:\n%s", stacks->comments);
 	RUN_CHECK(run, strstr(stacks->mappings, "python") < mapping && strstr(mapping, "[python]"),
