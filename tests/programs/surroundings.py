@@ -64,9 +64,8 @@ def kind_small_stacks():
         thread.start()
     for thread in threads:
         thread.join()
-    for _ in range(10):
-        deep.append(descend(20))
-        burn(0.01)
+    deep.append(descend(20))
+    burn(0.02)
     print(len(deep), set(deep))
 
 
