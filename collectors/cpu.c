@@ -405,14 +405,20 @@ static void perf_open(struct thread *thread)
 	struct cpu_thread *own = own_of(thread);
 	int perf = os_perf_open(atomic_load(&thread->tid), signals_number(),
 				jittered(cpu.period_ns, random_next()));
+	int error = perf < 0 ? -perf : 0;
 
 	if (perf >= 0) {
+		/* Before its first signal: one of an unknown number would be taken for the program's. */
 		atomic_store(&own->perf_known, perf);
 		atomic_store(&own->perf, perf);
-	} else if (perf == -EMFILE) {
+		error = os_perf_begin(perf);
+		if (error)
+			perf_close(own);
+	}
+	if (error == EMFILE) {
 		cpu.is_perf_full = true;
-	} else if (perf != -ESRCH) {
-		perf_refused(-perf);
+	} else if (error && error != ESRCH) {
+		perf_refused(error);
 	}
 }
 
@@ -434,6 +440,7 @@ static uint64_t perf_cost(void)
 
 	if (perf < 0)
 		return 0;
+	os_perf_begin(perf);
 	with_ns = spin_ns();
 	os_perf_close(perf);
 	if (with_ns <= without_ns)

@@ -161,8 +161,6 @@ static long os_perf_signal(long fd, pid_t tid, int signo)
 		error = os_call(SYS_fcntl, fd, F_SETSIG, signo);
 	if (!error)
 		error = os_call(SYS_fcntl, fd, F_SETFL, O_RDWR | O_ASYNC | O_NONBLOCK);
-	if (!error)
-		error = os_call(SYS_ioctl, fd, PERF_EVENT_IOC_ENABLE, 0);
 	return error;
 }
 
@@ -194,6 +192,11 @@ int os_perf_open(pid_t tid, int signo, uint64_t period_ns)
 		return (int)error;
 	}
 	return (int)high;
+}
+
+int os_perf_begin(int fd)
+{
+	return (int)-os_call(SYS_ioctl, fd, PERF_EVENT_IOC_ENABLE, 0);
 }
 
 int os_perf_period(int fd, uint64_t period_ns)

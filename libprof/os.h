@@ -41,8 +41,10 @@ int os_timer_set(int timer, uint64_t first_ns, uint64_t interval_ns);
 void os_timer_delete(int timer);
 
 /* Open a perf task clock (user mode only) on thread `tid`, sending `signo` to it every period_ns.
-   It counts at once. Returns a descriptor (a high number), or -errno. drainer */
+   It counts from os_perf_begin on. Returns a descriptor (a high number), or -errno. drainer */
 int os_perf_open(pid_t tid, int signo, uint64_t period_ns);
+/* 0 or errno. drainer */
+int os_perf_begin(int fd);
 /* drainer */
 int os_perf_period(int fd, uint64_t period_ns);
 /* drainer */

@@ -26,6 +26,8 @@
 
 extern const struct collector_hooks cpu_collector;
 
+static void (*on_perf_begin)(int fd);
+
 static struct {
 	uint64_t hz, clock; /* options */
 	uint64_t cpu_ns, of_ns, process_ns, monotonic_ns;
@@ -122,6 +124,14 @@ int __wrap_os_perf_open(pid_t tid, int signo, uint64_t period_ns)
 	os.perf_signo = signo;
 	os.perf_ns = period_ns;
 	return os.perf_error ? -os.perf_error : PERF + (int)os.perfs++;
+}
+
+int __wrap_os_perf_begin(int fd)
+{
+	cr_assert_geq(fd, PERF);
+	if (on_perf_begin)
+		on_perf_begin(fd);
+	return 0;
 }
 
 int __wrap_os_perf_period(int fd, uint64_t period_ns)

@@ -15,6 +15,7 @@ int __wrap_os_timer_create(pid_t tid, bool monotonic, int signo, uintptr_t cooki
 int __wrap_os_timer_set(int timer, uint64_t first_ns, uint64_t interval_ns);
 void __wrap_os_timer_delete(int timer);
 int __wrap_os_perf_open(pid_t tid, int signo, uint64_t period_ns);
+int __wrap_os_perf_begin(int fd);
 int __wrap_os_perf_period(int fd, uint64_t period_ns);
 void __wrap_os_perf_close(int fd);
 void __wrap_log_line(const char *format, ...) PROF_PRINTF(1, 2);

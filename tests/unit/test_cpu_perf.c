@@ -15,6 +15,7 @@ int __wrap_os_timer_create(pid_t tid, bool monotonic, int signo, uintptr_t cooki
 int __wrap_os_timer_set(int timer, uint64_t first_ns, uint64_t interval_ns);
 void __wrap_os_timer_delete(int timer);
 int __wrap_os_perf_open(pid_t tid, int signo, uint64_t period_ns);
+int __wrap_os_perf_begin(int fd);
 int __wrap_os_perf_period(int fd, uint64_t period_ns);
 void __wrap_os_perf_close(int fd);
 void __wrap_log_line(const char *format, ...) PROF_PRINTF(1, 2);
@@ -158,6 +159,20 @@ Test(cpu_perf, perf_ticks_are_known_by_their_descriptor)
 	cr_expect_eq(taken(), 2 * MS);
 	tick(2 * MS + MS / 2 - 1);
 	cr_expect_eq(taken(), 0, "both clocks at once");
+}
+
+static unsigned known_at_once;
+
+static void tick_at_once(int fd)
+{
+	known_at_once += perf_tick(fd);
+}
+
+Test(cpu_perf, a_tick_of_a_perf_event_just_begun_is_ours)
+{
+	on_perf_begin = tick_at_once;
+	begin_perf(1000, AUTO);
+	cr_expect_eq(known_at_once, 1, "but for the one that is measured with");
 }
 
 Test(cpu_perf, a_tick_of_a_perf_event_just_closed_is_still_ours)

@@ -192,6 +192,7 @@ Test(os, perf_event_ticks_through_a_high_descriptor, .timeout = 20)
 	}
 	cr_assert_geq(fd, 256);
 	cr_assert_eq(fcntl(fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+	cr_assert_eq(os_perf_begin(fd), 0);
 	burn_until(3);
 	cr_assert_eq(atomic_load(&tick_fd), fd);
 	cr_assert_eq(atomic_load(&tick_code), POLL_IN);
