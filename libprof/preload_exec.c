@@ -173,7 +173,9 @@ PROF_EXPORT int posix_spawnp(pid_t *pid, const char *file,
 
 PROF_EXPORT int system(const char *command)
 {
-	return shell(CHILD_COMMAND(command), spawn_begin());
+	const char *given = CHILD_COMMAND(command);
+
+	return shell(given, spawn_begin());
 }
 
 PROF_EXPORT FILE *popen(const char *command, const char *mode)
