@@ -72,20 +72,20 @@ def kind_filter_kills():
     """limits.py filter_kills HOW: whoever makes one of these calls kills the process."""
     burn(0.2)
     set_filter(sys.argv[2], KILL_PROCESS, OF_TIMERS + OF_OTHERS + OF_FILES + OF_THREADS)
-    counts = []
+    done = []
 
-    def count():
+    def count(number):
         for _ in range(20):
             spin()
         exec("def made(): return 1\nmade()")
-        counts.append(len(counts))
+        done.append(number)
 
-    threads = [threading.Thread(target=count) for _ in range(4)]
+    threads = [threading.Thread(target=count, args=(number,)) for number in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    print(sorted(counts), flush=True)
+    print(sorted(done), flush=True)
 
 
 def kind_filter_refuses():
