@@ -156,6 +156,24 @@ Test(forks, what_is_inherited_every_way)
 	run_free(run);
 }
 
+Test(forks, in_children_that_have_just_begun)
+{
+	struct run *run = run_forks("generations", 3, NULL);
+
+	RUN_CHECK(run, run_count(run, ".cpu.pb.gz") == 4, "wanted four profiles");
+	for (size_t i = 0; i < 4; i++)
+		common_check(run, run_file_at(run, ".cpu.pb.gz", i), "burn", "spin", 200);
+	run_free(run);
+}
+
+Test(forks, in_a_sub_interpreter)
+{
+	struct run *run = run_forks("sub_interpreter", some(20, 5), at_once);
+
+	common_check(run, common_profile(run, run->pid), "burn", "spin", 300);
+	run_free(run);
+}
+
 Test(forks, past_libc)
 {
 	struct run *run = run_forks("clone", some(20, 10), at_once);

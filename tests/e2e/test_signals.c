@@ -192,6 +192,17 @@ Test(signals_own, storms)
 	check_own("storms");
 }
 
+Test(signals_own, cancelled_while_a_shell_runs)
+{
+	struct run *run = run_new();
+
+	/* At a flush the drainer would notice that our handler has gone. */
+	run_set(run, "MONPROF_FLUSH", "1h");
+	check_same(run, 300, python_path(), run_program("own_signals.py"), "cancelled",
+		   library_of(run, "own_signals"), NULL);
+	run_free(run);
+}
+
 /* All of burn's 0.6 s: those of the threads that have everything blocked too. */
 Test(signals_own, threads_born_with_everything_blocked)
 {

@@ -140,6 +140,38 @@ def kind_ways():
     print("blocked", signal.pthread_sigmask(signal.SIG_BLOCK, []))
 
 
+def kind_generations():
+    """What each child does first is to fork; it goes on when its own is over."""
+    generation = pid = 0
+    while generation < COUNT and (pid := os.fork()) == 0:
+        generation += 1
+    burn(0.2)
+    if generation < COUNT:
+        leave(pid)
+    print("generation", generation, flush=True)
+
+
+def kind_sub_interpreter():
+    """CPython ends such a child in os.fork, with some lines."""
+    try:
+        import _interpreters as interpreters
+
+        made = interpreters.create("legacy")
+    except ImportError:
+        import _xxsubinterpreters as interpreters
+
+        made = interpreters.create(isolated=False)
+    errors = os.dup(2)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    fork = "import os\npid = os.fork()\nif pid == 0:\n    os._exit(0)\nprint(os.waitpid(pid, 0)[1], flush=True)"
+    for _ in range(COUNT):
+        spin()
+        interpreters.run_string(made, fork)
+    os.dup2(errors, 2)
+    interpreters.destroy(made)
+    burn(0.3)
+
+
 CLONE_VM, CLONE_FILES, CLONE_VFORK = 0x100, 0x400, 0x4000
 LIBRARY = ctypes.PyDLL(None)
 LIBRARY.syscall.restype = ctypes.c_long

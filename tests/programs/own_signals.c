@@ -24,6 +24,7 @@ void small_stacks(void);
 void contexts(void);
 void timers(void);
 void storms(void);
+void cancelled(void);
 
 static struct {
 	_Atomic int came, last, wrong;
@@ -238,4 +239,32 @@ void storms(void)
 	}
 	signal(SIGURG, SIG_DFL);
 	signal(SIGUSR1, SIG_DFL);
+}
+
+static void *shell_main(void *command)
+{
+	system(command);
+	return NULL;
+}
+
+/* A thread that waits for a shell, pthreads(7): what it did for that is undone. */
+void cancelled(void)
+{
+	char command[64], byte;
+	pthread_t thread;
+	void *result;
+	int ends[2];
+
+	signal(SIGURG, SIG_IGN);
+	for (int i = 0; i < 5 && pipe(ends) == 0; i++) {
+		say("others", system("grep -E '^Sig(Blk|Ign|Cgt)' /proc/self/status"));
+		snprintf(command, sizeof(command), "echo >&%d; exec sleep 100", ends[1]);
+		pthread_create(&thread, NULL, shell_main, command);
+		say("runs", (int)read(ends[0], &byte, 1));
+		pthread_cancel(thread);
+		pthread_join(thread, &result);
+		say("cancelled", result == PTHREAD_CANCELED);
+		close(ends[0]);
+		close(ends[1]);
+	}
 }
