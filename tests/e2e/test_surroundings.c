@@ -1,15 +1,19 @@
 /*
- * test_surroundings.c - where a program runs: little stack, few descriptors, no /proc or that of others, ids that
- * are not the user's. It is the same with and without us, and the profile as right as it can be there.
+ * test_surroundings.c - where a program runs: little stack or memory, few descriptors, no /proc or that of others,
+ * ids that are not the user's. It is the same with and without us, and the profile as right as it can be there.
  */
 #include "common.h"
 
+#include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -163,6 +167,78 @@ Test(surroundings, proc_of_others)
 	run_check_exit(run, 0);
 	run_check_silent(run);
 	check_whole(run, common_profile(run, 1), 400);
+}
+
+/* ---- a cgroup's limit of memory ---- */
+
+#define GROUP_LIMIT_BYTES "67108864"
+
+static char group[64]; /* its directory */
+
+static bool group_put(const char *name, const char *text)
+{
+	char path[128];
+	int fd;
+	bool is_put;
+
+	snprintf(path, sizeof(path), "%s/%s", group, name);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	is_put = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+	close(fd);
+	return is_put;
+}
+
+/* A group of our own, cgroups(7): of version 2 where that has the controller, else of version 1. */
+static void group_make(void)
+{
+	static const char *const versions[][2] = {
+		{ "/sys/fs/cgroup", "memory.max" },
+		{ "/sys/fs/cgroup/memory", "memory.limit_in_bytes" },
+	};
+
+	for (size_t i = 0; i < sizeof(versions) / sizeof(*versions); i++) {
+		snprintf(group, sizeof(group), "%s/monprof-test.%d", versions[i][0], getpid());
+		if (mkdir(group, 0755) != 0)
+			continue;
+		if (group_put(versions[i][1], GROUP_LIMIT_BYTES)) {
+			group_put("memory.swap.max", "0");
+			return;
+		}
+		rmdir(group);
+	}
+	cr_skip_test("no cgroup with a limit of memory can be made here");
+}
+
+static void group_join(void)
+{
+	if (!group_put("cgroup.procs", "0"))
+		_exit(124);
+}
+
+Test(surroundings, little_memory)
+{
+	struct run *run;
+
+	group_make();
+	run = run_surrounded("memory", group_join, "50ms");
+	rmdir(group);
+	common_check_burnt(run);
+	run_free(run);
+}
+
+/* Whoever takes more is killed; what was sampled until then is there. */
+Test(surroundings, too_little_memory)
+{
+	struct run *run;
+
+	group_make();
+	run = run_surrounded("too_much_memory", group_join, "20ms");
+	rmdir(group);
+	run_check_signal(run, SIGKILL);
+	run_check_silent(run);
+	common_check(run, run_export(run, run_file(run, ".monprof"), "killed"), "burn", "spin",
+		     270);
+	run_free(run);
 }
 
 /* ---- set-user-id and set-group-id ---- */

@@ -92,6 +92,20 @@ def kind_no_more_descriptors():
     os.write(1, b"done\n")
 
 
+def kind_memory():
+    """24 MB, in use."""
+    kept = bytearray(b"1") * (24 << 20)
+    burn(0.3)
+    print("done", len(kept))
+
+
+def kind_too_much_memory():
+    burn(0.3)
+    kept = []
+    while True:
+        kept.append(bytearray(b"1") * (1 << 20))
+
+
 def kind_set_id():
     """surroundings.py set_id MODE PROGRAM COPY: goes on as a copy of this Python of that mode, nobody's."""
     mode, program, copy = sys.argv[2:5]
