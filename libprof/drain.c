@@ -14,6 +14,7 @@
 #include "symbol.h"
 #include "task.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
@@ -78,6 +79,8 @@ static void leave(void);
 static void finish(void);
 static void add_remainders(void);
 
+const char DRAIN_NO_ROOM[] = "our own thread could not be started: not profiled";
+
 errmsg drain_begin(const struct drain_settings *settings)
 {
 	drain.settings = *settings;
@@ -105,8 +108,14 @@ errmsg drain_start(void)
 	atomic_fetch_and(&drain_door.asked, ~(uint32_t)DRAIN_PARK);
 	error = thread_create();
 	if (error)
-		atomic_store(&drain_door.state, drain.recording ? DRAIN_PARKED : DRAIN_IDLE);
+		atomic_store(&drain_door.state,
+			     drain.recording || drain.settings.waits ? DRAIN_PARKED : DRAIN_IDLE);
 	return error;
+}
+
+bool drain_has_file(void)
+{
+	return drain.recording && recording_created(drain.recording);
 }
 
 bool drain_after_fork(void)
@@ -161,6 +170,8 @@ static errmsg thread_create(void)
 	error = real_get()->pthread_create(&thread, &attributes, drain_main, NULL);
 	os_sigmask(SIG_SETMASK, &mask, NULL);
 	pthread_attr_destroy(&attributes);
+	if (error == EAGAIN)
+		return DRAIN_NO_ROOM;
 	return error ? "our own thread could not be started: not profiled" : NULL;
 }
 

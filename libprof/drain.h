@@ -83,8 +83,10 @@ struct drain_settings {
 
 /* First start of a session. setup */
 errmsg drain_begin(const struct drain_settings *settings);
-/* Start the thread if it is parked; harmless otherwise. setup, burst, exit */
+/* Start the thread if it is parked; harmless otherwise. Where it says DRAIN_NO_ROOM it may be tried again: there are as
+   many threads as may be, for now (pthread_create(3), EAGAIN). setup, burst, exit */
 errmsg drain_start(void);
+extern const char DRAIN_NO_ROOM[];
 /* End the thread, keep the work; true when the kernel no longer counts it. fork, exit */
 bool drain_park(uint64_t timeout_ns);
 /* Bring the recording up to date; false when it took too long. exit */
@@ -99,6 +101,8 @@ bool drain_end(uint64_t timeout_ns, bool may_start);
 bool drain_forget(void);
 /* any */
 bool drain_is_parked(void);
+/* While it is parked: is there a file? exit */
+bool drain_has_file(void);
 /* CPU time of our own threads in this session. drainer */
 uint64_t drain_cpu_ns(void);
 /* Of that: in `finish` and `dump`. drainer */

@@ -50,7 +50,6 @@ static bool end_begins(void);
 static void end(uint64_t timeout_ns, bool may_start);
 static void stop_taking(void);
 static bool queue(int (*call)(void *unused), int flags);
-static void start_again(void);
 static int pending(void *unused);
 static int again(void *unused);
 static int burst(void *unused);
@@ -312,6 +311,17 @@ static bool end_begins(void)
 	return atomic_compare_exchange_strong(&session.state, &running, ENDING);
 }
 
+void session_give_up(void)
+{
+	if (!end_begins())
+		return;
+	stop_taking();
+	symbol_close();
+	session.is_given_up = true;
+	atomic_store(&session.state, OVER);
+	session_tell_lost();
+}
+
 static void end(uint64_t timeout_ns, bool may_start)
 {
 	bool is_first = end_begins();
@@ -378,24 +388,12 @@ void session_ask(uint32_t what)
 	/* The queue is full. Names and sub-interpreters are asked for again; the drainer must run. */
 	atomic_fetch_and(&session.pending, ~what);
 	if (what & PENDING_DRAINER)
-		start_again();
+		session_start_again();
 }
 
 static bool queue(int (*call)(void *unused), int flags)
 {
 	return py._PyEval_AddPendingCall(py.PyInterpreterState_Main(), call, NULL, flags) == 0;
-}
-
-static void start_again(void)
-{
-	if (!drain_start() || !end_begins())
-		return;
-	stop_taking();
-	symbol_close();
-	session.is_given_up = true;
-	atomic_store(&session.state, OVER);
-	log_line("our own thread cannot be started again: the recording ends here, %s",
-		 place_recording());
 }
 
 static int pending(void *unused)
@@ -416,7 +414,7 @@ static int pending(void *unused)
 	}
 	/* In the middle of another thread's fork it stays parked: that thread asks again. */
 	if (what & PENDING_DRAINER && !atomic_load(&session.forking))
-		start_again();
+		session_start_again();
 	if (what & PENDING_AUDIT) {
 		session.hears_events = true;
 		audit_link();
@@ -459,6 +457,7 @@ struct thread *session_thread_reserve(const pthread_attr_t *attributes, void *(*
 
 	if (!session_ours() || atomic_load(&session.state) != RUNNING)
 		return NULL;
+	session_look_for_room();
 	thread = thread_reserve();
 	if (!thread)
 		return NULL;
@@ -479,6 +478,7 @@ static void thread_ending(struct thread *thread)
 {
 	if (!session_ours())
 		return;
+	session_look_for_room();
 	last_words(thread);
 	/* A process ends when its last thread returns, pthread_exit(3); ours would keep it alive. */
 	if (thread->is_last)

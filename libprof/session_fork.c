@@ -104,6 +104,7 @@ void session_fork_child(void)
 	atomic_store(&session.pending, 0);
 	atomic_store(&session.forking, 0);
 	atomic_store(&session.is_late_told, false);
+	atomic_store(&session.lacks_room, false);
 	if (!option_number(OPTION_CHILDREN)) {
 		leave(SILENT);
 		return;
@@ -129,6 +130,22 @@ void session_fork_child(void)
 	log_line("%s", error);
 	signals_stop();
 	leave(OFF);
+}
+
+/* Where threads are limited the fork's child may have taken the place of ours, until its end. */
+void session_start_again(void)
+{
+	errmsg error = drain_start();
+
+	atomic_store(&session.lacks_room, error == DRAIN_NO_ROOM);
+	if (error && error != DRAIN_NO_ROOM)
+		session_give_up();
+}
+
+void session_look_for_room(void)
+{
+	if (atomic_exchange(&session.lacks_room, false))
+		session_ask(PENDING_DRAINER);
 }
 
 /* The first look comes as soon as the call of fork has returned to Python, the next after another call, or a jump. */
@@ -174,13 +191,24 @@ bool session_fork_looks_again(void)
 /* A child that ends in the C call that it began with has no thread of ours, and no recording. */
 void session_fork_tell_late(void)
 {
-	if (!session.is_fresh || !drain_is_parked())
+	if (!drain_is_parked())
 		log_line("the end of the program waits no longer for the profile: "
 			 "if it is not there, its recording is, %s",
 			 place_recording());
+	else if (!session.is_fresh)
+		session_tell_lost();
 	else if (os_thread_cpu_ns() >= LITTLE_NS)
 		log_line("this child of a fork ended in the C function that it began with: "
 			 "not profiled");
+}
+
+void session_tell_lost(void)
+{
+	if (drain_has_file())
+		log_line("our own thread cannot be started again: the recording ends here, %s",
+			 place_recording());
+	else if (os_process_cpu_ns() >= LITTLE_NS)
+		log_line("our own thread cannot be started again: not profiled");
 }
 
 static void leave(enum session_state state)

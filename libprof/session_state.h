@@ -19,6 +19,7 @@ struct session {
 	_Atomic uint32_t forking; /* threads between fork's prepare and parent handlers */
 	bool is_forking_watched;
 	bool is_given_up; /* OVER, for want of a thread: a child may have one */
+	_Atomic bool lacks_room; /* for our thread, which stays parked until then */
 	bool hears_events; /* there are sub-interpreters: the audit hook stays linked */
 	_Atomic bool is_late_told; /* by whoever gave up first: that ends the process, perhaps */
 	bool is_fresh; /* in a forked child: it has not shown yet that it goes on as Python */
@@ -35,6 +36,8 @@ extern const struct signals_hooks session_signals;
 errmsg session_begin(void);
 /* Have Python run what these bits say, soon. any but signal */
 void session_ask(uint32_t what);
+/* For want of a thread. burst */
+void session_give_up(void);
 /* Hear of every fork of libc's from now on. setup */
 errmsg session_fork_watch(void);
 /* Is it still where it was forked? burst */
@@ -45,8 +48,13 @@ bool session_fork_goes_on(void);
 bool session_fork_is_under_way(void);
 /* Is it to be asked for that again? Within a bound. burst */
 bool session_fork_looks_again(void);
-/* One line for those who wait no longer: what becomes of the profile. exit */
+/* The drainer, parked until now. burst */
+void session_start_again(void);
+/* Threads come and go: is there room for ours again? birth, death */
+void session_look_for_room(void);
+/* One line for those who wait no longer: what becomes of the profile; and where no thread of ours writes it. exit */
 void session_fork_tell_late(void);
+void session_tell_lost(void);
 /* Python's own after-fork hook: the child goes on as Python. setup */
 void session_fork_child(void);
 

@@ -169,9 +169,7 @@ Test(surroundings, proc_of_others)
 	check_whole(run, common_profile(run, 1), 400);
 }
 
-/* ---- a cgroup's limit of memory ---- */
-
-#define GROUP_LIMIT_BYTES "67108864"
+/* ---- the limits of a cgroup ---- */
 
 static char group[64]; /* its directory */
 
@@ -188,25 +186,29 @@ static bool group_put(const char *name, const char *text)
 	return is_put;
 }
 
-/* A group of our own, cgroups(7): of version 2 where that has the controller, else of version 1. */
-static void group_make(void)
+/* A group of our own with this limit, cgroups(7): of version 2 where that has the controller, else of its version 1. */
+static void group_make(const char *controller, const char *limit, const char *old_limit,
+		       const char *most)
 {
-	static const char *const versions[][2] = {
-		{ "/sys/fs/cgroup", "memory.max" },
-		{ "/sys/fs/cgroup/memory", "memory.limit_in_bytes" },
-	};
+	const char *const versions[][2] = { { "", limit }, { controller, old_limit } };
 
-	for (size_t i = 0; i < sizeof(versions) / sizeof(*versions); i++) {
-		snprintf(group, sizeof(group), "%s/monprof-test.%d", versions[i][0], getpid());
+	for (size_t i = 0; i < 2; i++) {
+		snprintf(group, sizeof(group), "/sys/fs/cgroup/%s/monprof-test.%d", versions[i][0],
+			 getpid());
 		if (mkdir(group, 0755) != 0)
 			continue;
-		if (group_put(versions[i][1], GROUP_LIMIT_BYTES)) {
+		if (group_put(versions[i][1], most)) {
 			group_put("memory.swap.max", "0");
 			return;
 		}
 		rmdir(group);
 	}
-	cr_skip_test("no cgroup with a limit of memory can be made here");
+	cr_skip_test("no cgroup with such a limit can be made here");
+}
+
+static void group_of_memory(void)
+{
+	group_make("memory", "memory.max", "memory.limit_in_bytes", "67108864");
 }
 
 static void group_join(void)
@@ -219,7 +221,7 @@ Test(surroundings, little_memory)
 {
 	struct run *run;
 
-	group_make();
+	group_of_memory();
 	run = run_surrounded("memory", group_join, "50ms");
 	rmdir(group);
 	common_check_burnt(run);
@@ -231,13 +233,25 @@ Test(surroundings, too_little_memory)
 {
 	struct run *run;
 
-	group_make();
+	group_of_memory();
 	run = run_surrounded("too_much_memory", group_join, "20ms");
 	rmdir(group);
 	run_check_signal(run, SIGKILL);
 	run_check_silent(run);
 	common_check(run, run_export(run, run_file(run, ".monprof"), "killed"), "burn", "spin",
 		     270);
+	run_free(run);
+}
+
+/* Two threads of all processes: while a child runs ours cannot be started again. */
+Test(surroundings, few_processes)
+{
+	struct run *run;
+
+	group_make("pids", "pids.max", "pids.max", "2");
+	run = run_surrounded("few_processes", group_join, "50ms");
+	rmdir(group);
+	common_check(run, run_check_good(run), "burn", "spin", 600);
 	run_free(run);
 }
 

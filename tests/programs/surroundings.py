@@ -106,6 +106,23 @@ def kind_too_much_memory():
         kept.append(bytearray(b"1") * (1 << 20))
 
 
+def kind_few_processes():
+    """A child has the place that is left, until it ends."""
+    burn(0.2)
+    for _ in range(2):
+        reader, writer = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            os.close(writer)
+            os.read(reader, 1)
+            os._exit(0)
+        os.close(reader)
+        burn(0.2)
+        os.close(writer)
+        os.waitpid(pid, 0)
+    print("done")
+
+
 def kind_set_id():
     """surroundings.py set_id MODE PROGRAM COPY: goes on as a copy of this Python of that mode, nobody's."""
     mode, program, copy = sys.argv[2:5]
