@@ -195,11 +195,13 @@ void session_fork_tell_late(void)
 		log_line("the end of the program waits no longer for the profile: "
 			 "if it is not there, its recording is, %s",
 			 place_recording());
-	else if (!session.is_fresh)
-		session_tell_lost();
-	else if (os_thread_cpu_ns() >= LITTLE_NS)
+	else if (!drain_has_file() && os_process_cpu_ns() < LITTLE_NS)
+		return;
+	else if (session.is_fresh)
 		log_line("this child of a fork ended in the C function that it began with: "
 			 "not profiled");
+	else
+		session_tell_lost();
 }
 
 void session_tell_lost(void)
@@ -207,7 +209,7 @@ void session_tell_lost(void)
 	if (drain_has_file())
 		log_line("our own thread cannot be started again: the recording ends here, %s",
 			 place_recording());
-	else if (os_process_cpu_ns() >= LITTLE_NS)
+	else
 		log_line("our own thread cannot be started again: not profiled");
 }
 

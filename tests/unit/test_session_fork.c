@@ -407,6 +407,27 @@ Test(session_fork, one_that_can_have_no_thread_any_more_is_over_and_its_children
 	cr_expect_eq(stage.lines, 1);
 }
 
+Test(session_fork, one_that_has_no_room_for_its_thread_tries_again_when_others_come_and_go)
+{
+	start();
+	session_step_aside();
+	session_come_back();
+	stage.start_error = DRAIN_NO_ROOM;
+	cr_expect(run_pending());
+	cr_expect_str_eq(done(), "drain_park drain_start");
+	cr_expect_not(run_pending(), "not by itself");
+	stage.thread_ending(thread_self());
+	cr_expect(run_pending());
+	cr_expect_str_eq(done(), "end drain_start");
+	stage.start_error = NULL;
+	cr_assert_not_null(session_thread_reserve(NULL, NULL, NULL));
+	cr_expect(run_pending());
+	cr_expect_str_eq(done(), "drain_start");
+	stage.thread_ending(thread_self());
+	cr_expect_not(run_pending(), "it runs");
+	cr_expect_eq(stage.lines, 0);
+}
+
 Test(session_fork, an_end_without_anything_to_tell_waits_for_nobody)
 {
 	start();
