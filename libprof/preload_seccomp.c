@@ -4,15 +4,14 @@
  * from then on nothing of ours makes a system call.
  */
 #include "log.h"
+#include "preload.h"
 #include "real.h"
 #include "sandbox.h"
 #include "session.h"
 
-#include <dlfcn.h>
 #include <linux/seccomp.h>
 #include <stdarg.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 
 static void before_filter(uintptr_t program);
 static void leave(const char *what);
@@ -47,80 +46,11 @@ static void leave(const char *what)
 			 what);
 }
 
-#ifdef __x86_64__
-/*
- * libc has no function for seccomp(2): it is called by its number.  All calls go on by a jump, with their
- * arguments as they are; the first one through a resolver, since a library's constructor may come before ours.
- */
-_Static_assert(SYS_seccomp == 317, "the number below");
-__asm__(".pushsection .text.syscall, \"ax\", @progbits\n"
-	".globl syscall\n"
-	".type syscall, @function\n"
-	"syscall:\n"
-	"	cmp $317, %rdi\n"
-	"	je preload_seccomp\n"
-	"	jmp *preload_syscall(%rip)\n"
-	".size syscall, . - syscall\n"
-	".type preload_seccomp, @function\n"
-	"preload_seccomp:\n"
-	"	push %rdi\n"
-	"	push %rsi\n"
-	"	push %rdx\n"
-	"	push %rcx\n"
-	"	sub $8, %rsp\n"
-	"	mov %rsi, %rdi\n"
-	"	mov %rdx, %rsi\n"
-	"	mov %rcx, %rdx\n"
-	"	call preload_before_seccomp\n"
-	"	add $8, %rsp\n"
-	"	pop %rcx\n"
-	"	pop %rdx\n"
-	"	pop %rsi\n"
-	"	pop %rdi\n"
-	"	jmp *preload_syscall(%rip)\n"
-	".size preload_seccomp, . - preload_seccomp\n"
-	".type preload_syscall_first, @function\n"
-	"preload_syscall_first:\n"
-	"	push %rdi\n"
-	"	push %rsi\n"
-	"	push %rdx\n"
-	"	push %rcx\n"
-	"	push %r8\n"
-	"	push %r9\n"
-	"	sub $8, %rsp\n"
-	"	call preload_resolve_syscall\n"
-	"	add $8, %rsp\n"
-	"	pop %r9\n"
-	"	pop %r8\n"
-	"	pop %rcx\n"
-	"	pop %rdx\n"
-	"	pop %rsi\n"
-	"	pop %rdi\n"
-	"	jmp *preload_syscall(%rip)\n"
-	".size preload_syscall_first, . - preload_syscall_first\n"
-	".popsection\n"
-	".pushsection .data.syscall, \"aw\", @progbits\n"
-	".balign 8\n"
-	".globl preload_syscall\n"
-	".hidden preload_syscall\n"
-	"preload_syscall: .quad preload_syscall_first\n"
-	".popsection\n");
-void preload_before_seccomp(unsigned operation, unsigned flags, uintptr_t program);
-void preload_resolve_syscall(void);
-extern void *preload_syscall;
-
 /* Strict mode has no flags: whoever gives some asks whether the kernel knows seccomp(2) at all. */
-__attribute__((used)) void preload_before_seccomp(unsigned operation, unsigned flags,
-						  uintptr_t program)
+void preload_before_seccomp(unsigned operation, unsigned flags, uintptr_t program)
 {
 	if (operation == SECCOMP_SET_MODE_STRICT && !flags && !program)
 		leave("strict mode");
 	else if (operation == SECCOMP_SET_MODE_FILTER)
 		before_filter(program);
 }
-
-__attribute__((constructor, used)) void preload_resolve_syscall(void)
-{
-	preload_syscall = dlsym(RTLD_NEXT, "syscall");
-}
-#endif

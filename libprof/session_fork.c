@@ -1,5 +1,5 @@
 /*
- * session_fork.c - fork, and what else wants us out of the way for a moment (unshare, setns).
+ * session_fork.c - fork, and what else wants us out of the way for a moment (unshare, setns, a raw clone).
  *
  *   prepare   the drainer is parked: it holds nothing, and nobody counts it as a thread
  *   parent    a pending call starts it again, once CPython has counted

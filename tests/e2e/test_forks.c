@@ -182,6 +182,15 @@ Test(forks, past_libc)
 	run_free(run);
 }
 
+/* Our thread may hold a lock of CPython's, which nobody would give back in the copy. */
+Test(forks, past_libc_no_thread_of_ours_is_there)
+{
+	struct run *run = run_forks("clone_alone", 0, at_once);
+
+	common_check(run, common_profile(run, run->pid), "burn", "spin", 300);
+	run_free(run);
+}
+
 Test(forks, past_libc_in_the_same_memory)
 {
 	struct run *run = run_forks("clone_in_memory", 30, at_once);

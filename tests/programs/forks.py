@@ -202,6 +202,24 @@ def kind_clone():
     print("done", COUNT)
 
 
+def others():
+    return set(os.listdir("/proc/self/task")) - {str(os.getpid())}
+
+
+def kind_clone_alone():
+    """No thread that has been there before is there in any moment between."""
+    calls = {"fork": (57,), "clone": (56, 17, None, None, None, None),
+             "clone3": (435, (ctypes.c_uint64 * 8)(0, 0, 0, 0, 17), 64)}
+    for name, call in calls.items():
+        burn(0.1)
+        before = others()
+        pid = LIBRARY.syscall(*call)
+        if pid == 0:
+            os._exit(0)
+        leave(pid)
+        print(name, before & others())
+
+
 def kind_clone_in_memory():
     """A process that shares our memory, on a stack of its own, ends; and so the program does not."""
     stack = ctypes.create_string_buffer(1 << 18)
