@@ -41,6 +41,9 @@ bool code_read(uintptr_t address, struct code *code)
 	code->filename = word_at(head, layout->code_filename);
 	code->linetable = word_at(head, layout->code_linetable);
 	code->first_line = half_at(head, layout->code_firstlineno);
+	/* An int there; no line is below 0 */
+	if (code->first_line > INT32_MAX)
+		code->first_line = 0;
 	code->instructions = address + size_bytes;
 	return true;
 }

@@ -14,7 +14,7 @@
 
 struct code {
 	uintptr_t qualname, filename, linetable; /* objects */
-	uint32_t first_line;
+	uint32_t first_line; /* 0: none */
 	uintptr_t instructions; /* address of the first one */
 };
 

@@ -176,6 +176,9 @@ Test(code, reads_code_objects_and_nothing_else)
 	cr_assert_eq(code.filename, (uintptr_t)made.instructions);
 	cr_assert_eq(code.instructions, (uintptr_t)made.instructions);
 	cr_assert_eq(code.first_line, 17);
+	made.first_line = -5;
+	cr_assert(code_read((uintptr_t)&made, &code));
+	cr_assert_eq(code.first_line, 0, "no line is below 0");
 	made.type = &made;
 	cr_assert_not(code_read((uintptr_t)&made, &code));
 	cr_assert_not(code_read(16, &code));
