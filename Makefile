@@ -5,7 +5,7 @@
 #   make lint  format  bench  fuzz  hunt  pythons  install  uninstall  clean
 #   make check-cpython  CPython's own tests with and without us, TESTS=all or names
 #
-# CC=clang  SAN=address|undefined|thread  PYTHON=/path/to/python3  PREFIX=/usr/local  DESTDIR=
+# CC=clang  SAN=address|undefined|thread|valgrind  PYTHON=/path/to/python3  PREFIX=/usr/local  DESTDIR=
 CC := $(if $(filter default,$(origin CC)),gcc,$(CC))
 PREFIX ?= /usr/local
 ROOT = $(DESTDIR)$(PREFIX)
@@ -15,7 +15,7 @@ O := $(B)/obj
 
 CFLAGS ?= -O2 -g
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef
-SANITIZE := $(if $(SAN),-fsanitize=$(SAN) -DHEAP_LIBC)
+SANITIZE := $(if $(SAN),$(if $(filter valgrind,$(SAN)),-DUNDER_VALGRIND,-fsanitize=$(SAN)) -DHEAP_LIBC)
 COMPILE = $(CC) -std=gnu11 -D_GNU_SOURCE -Ilibprof $(WARN) $(CFLAGS) -fno-omit-frame-pointer \
 	$(SANITIZE) -pthread -MMD -MP
 LIBRARY_FLAGS := -fPIC -fvisibility=hidden -ftls-model=initial-exec -ffunction-sections \
@@ -30,7 +30,8 @@ LIB += $(PAGE).o
 JEMALLOC := $(if $(SAN),,$(O)/jemalloc.o)
 CLI := $(patsubst %.c,$(O)/%.o,$(wildcard cli/*.c))
 UNIT := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
-E2E := $(if $(filter thread,$(SAN)),,$(patsubst %.c,$(B)/%,$(wildcard tests/e2e/test_*.c)))
+PLAIN := $(filter thread valgrind,$(SAN))
+E2E := $(if $(PLAIN),,$(patsubst %.c,$(B)/%,$(wildcard tests/e2e/test_*.c)))
 TOOLS := $(patsubst tests/tools/%.c,$(B)/tests/%,$(wildcard tests/tools/*.c))
 # Debian's, or another; without one its tests are skipped.
 GO := $(firstword $(wildcard /usr/lib/go-*/bin/go) $(shell command -v go))
@@ -66,7 +67,7 @@ $(PAGE).o: $(wildcard exporters/flamegraph/*)
 SHARED = $(patsubst %.c,$(O)/%.o,$(filter-out $(1)/test_%,$(wildcard $(1)/*.c)))
 WRAPS = $(shell sed -n 's/.*\<__wrap_\([a-z0-9_]*\).*/-Wl,--wrap=\1/p' $< | sort -u)
 LINK_TEST = $(COMPILE) -MF $@.d -o $@ $(filter %.c %.o,$^) $(WRAPS) \
-	$(if $(filter thread,$(SAN)),-Itests/tools/plain,-lcriterion)
+	$(if $(PLAIN),-Itests/tools/plain,-lcriterion)
 $(B)/tests/unit/%: tests/unit/%.c $(call SHARED,tests/unit) $(B)/libprof.a
 	@mkdir -p $(@D)
 	$(LINK_TEST) $(B)/libprof.a $(ZLIB)

@@ -144,8 +144,14 @@ def interrupted():
     class Enough(Exception):
         pass
 
+    is_waiting = False
+
     def raising(signo, frame):
-        raise Enough(signo)
+        # Another one may have been sent before the thread hears that it was enough.
+        nonlocal is_waiting
+        was_waiting, is_waiting = is_waiting, False
+        if was_waiting:
+            raise Enough(signo)
 
     signal.signal(URG, raising)
     reader, writer = os.pipe()
@@ -163,6 +169,7 @@ def interrupted():
         ("sleep", lambda: time.sleep(60)),
     ):
         done.clear()
+        is_waiting = True
         thread = threading.Thread(target=interrupt)
         try:
             try:

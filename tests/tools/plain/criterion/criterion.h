@@ -1,6 +1,7 @@
 /*
- * criterion.h - as much of Criterion as the unit tests use, for SAN=thread: Criterion itself cannot start
- * under the thread sanitizer, whose shadow memory covers the addresses that it wants.
+ * criterion.h - as much of Criterion as the unit tests use, for SAN=thread and SAN=valgrind: Criterion itself cannot
+ * start under the thread sanitizer, whose shadow memory covers the addresses that it wants, and begins its tests'
+ * processes in a way that valgrind does not bear.
  *
  * Each test runs in a forked child of its own, one after the other; what is printed is what Criterion
  * prints, as far as tests/run reads it.
@@ -98,6 +99,11 @@ static void plain_exit(int status)
 	PLAIN_CHECK(false, (a) - (b) <= (most) && (b) - (a) <= (most), #a " is nearly " #b, \
 		    __VA_ARGS__)
 #define cr_expect_str_eq(a, b, ...) PLAIN_CHECK(false, strcmp(a, b) == 0, #a " is " #b, __VA_ARGS__)
+#define cr_log_info(...)             \
+	do {                         \
+		printf(__VA_ARGS__); \
+		putchar('\n');       \
+	} while (0)
 #define cr_skip_test(...)                      \
 	do {                                   \
 		printf("[SKIP] " __VA_ARGS__); \
