@@ -5,7 +5,8 @@
  *   call  call  call  [call]  call  call  [call]  call ...
  *     \------ 4 ------/  \------ 3 ------/   \-- what no record stands for: the process's, at the end
  *
- * Only beginnings of calls are events, so no more are switched on.  They are counted for the whole process, not
+ * Only beginnings of calls are events; ends of C calls are for calls that wait for theirs alone
+ * (monitoring_call_begins).  They are counted for the whole process, not
  * by thread: a thread of ten calls has its chance like any ten calls of another, and what is left at its end is
  * not left.  A record's value is the number of events since the last one, so values always add up to what has
  * been called.  A record that cannot be kept is counted, and what it stood for goes with the next ones, a period
@@ -36,6 +37,8 @@ static struct py_object *on_resume(struct py_object *self, struct py_object *con
 				   size_t count, struct py_object *names);
 static struct py_object *on_call(struct py_object *self, struct py_object *const *arguments,
 				 size_t count, struct py_object *names);
+static struct py_object *on_c_return(struct py_object *self, struct py_object *const *arguments,
+				     size_t count, struct py_object *names);
 HOT bool is_due(enum calltree_event of);
 static void take_python(struct py_object *code);
 static void take(const struct frame *leaf);
@@ -51,6 +54,7 @@ void calls_period_set(struct monitoring *tool)
 	tool->calls[MONITORING_PY_RESUME] = on_resume;
 	tool->calls[MONITORING_PY_THROW] = on_resume;
 	tool->calls[MONITORING_CALL] = on_call;
+	tool->calls[MONITORING_C_RETURN] = on_c_return;
 }
 
 static struct py_object *on_start(struct py_object *self, struct py_object *const *arguments,
@@ -78,11 +82,20 @@ static struct py_object *on_call(struct py_object *self, struct py_object *const
 	struct frame leaf = { .instruction = FRAME_CALLEE };
 
 	(void)self, (void)names;
+	if (key)
+		monitoring_call_begins(arguments[2]);
 	if (key && is_due(CALLTREE_OF_C)) {
 		leaf.code = callee_find(key, arguments[2], arguments[3]);
 		take(&leaf);
 	}
 	return py._Py_NoneStruct;
+}
+
+static struct py_object *on_c_return(struct py_object *self, struct py_object *const *arguments,
+				     size_t count, struct py_object *names)
+{
+	(void)self, (void)arguments, (void)count, (void)names;
+	return monitoring_call_ends();
 }
 
 HOT bool is_due(enum calltree_event of)

@@ -435,3 +435,13 @@ Test(calls_period_citizen, settrace)
 {
 	check_citizen("settrace", false);
 }
+
+Test(calls_period_citizen, setprofile)
+{
+	check_citizen("setprofile", false);
+}
+
+Test(calls_period_citizen, profile)
+{
+	check_citizen("profile", false);
+}

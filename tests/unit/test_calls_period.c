@@ -50,6 +50,23 @@ uint32_t __wrap_callee_find(uint64_t found, struct py_object *callable, struct p
 	return CALLEE;
 }
 
+static unsigned begun, made; /* calls that may wait, and those that have been made at their end */
+
+bool __wrap_monitoring_call_begins(struct py_object *callable);
+bool __wrap_monitoring_call_begins(struct py_object *callable)
+{
+	cr_assert_eq(callable, (struct py_object *)&objects[2]);
+	begun++;
+	return false;
+}
+
+struct py_object *__wrap_monitoring_make_call(void);
+struct py_object *__wrap_monitoring_make_call(void)
+{
+	made++;
+	return NULL;
+}
+
 struct thread *__wrap_thread_enter(void);
 struct thread *__wrap_thread_enter(void)
 {
@@ -168,12 +185,28 @@ static uint64_t note_of(const char *wanted)
 	return strtoull(note_value, NULL, 10);
 }
 
-Test(calls_period, wants_no_event_where_calls_end)
+Test(calls_period, wants_no_event_where_calls_of_python_end)
 {
 	for (unsigned i = 0; i < MONITORING_EVENTS; i++)
 		cr_expect_eq(tool.calls[i] != NULL,
 			     i == MONITORING_PY_START || i == MONITORING_PY_RESUME ||
-				     i == MONITORING_PY_THROW || i == MONITORING_CALL);
+				     i == MONITORING_PY_THROW || i == MONITORING_CALL ||
+				     i == MONITORING_C_RETURN);
+}
+
+/* What switches on events of the program's own is made at the end of its call. */
+Test(calls_period, calls_that_wait_are_made_at_their_end)
+{
+	struct py_object *arguments[4] = { none, none, none, none };
+
+	events(MONITORING_CALL, 3);
+	cr_expect_eq(begun, 3);
+	cr_expect_eq(tool.calls[MONITORING_C_RETURN](NULL, arguments, 4, NULL), none);
+	cr_expect_eq(made, 0);
+	monitoring_waiting = 1;
+	cr_expect_null(tool.calls[MONITORING_C_RETURN](NULL, arguments, 4, NULL), "it has raised");
+	cr_expect_eq(made, 1);
+	cr_expect_eq(note_of("calls.events"), 3, "an end is none");
 }
 
 Test(calls_period, values_and_the_rest_are_all_events)
