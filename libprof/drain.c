@@ -539,11 +539,14 @@ static void park(void)
 
 static void leave(void)
 {
+	void (*parked)(void) = drain.settings.hooks.parked;
+
 	drain.earlier_ns += os_thread_cpu_ns();
+	/* From here on all that is not atomic may be another session's. */
 	atomic_store(&drain_door.state, DRAIN_PARKED);
 	os_futex_wake(&drain_door.state);
 	answer();
-	drain.settings.hooks.parked();
+	parked();
 }
 
 static void finish(void)
