@@ -200,7 +200,7 @@ Test(heap, start_without_memory, .timeout = 60)
 	void *block = &block, *first;
 	pthread_t thread;
 
-#if defined(__SANITIZE_ADDRESS__) || defined(UNDER_VALGRIND)
+#ifdef HEAP_LIBC
 	cr_skip_test("the heap is libc's");
 #endif
 	pthread_barrier_init(&refused, NULL, 2);
