@@ -81,8 +81,9 @@ __attribute__((used)) void preload_before_syscall(long number, uintptr_t first, 
 
 	if (number == SYS_seccomp)
 		preload_before_seccomp((unsigned)first, (unsigned)second, third);
-	else if (number != SYS_clone3 ||
-		 os_read(&flags, first + offsetof(struct clone_args, flags), sizeof(flags)))
+	else if (session_ours() &&
+		 (number != SYS_clone3 ||
+		  os_read(&flags, first + offsetof(struct clone_args, flags), sizeof(flags))))
 		before_copy(flags);
 }
 
