@@ -191,13 +191,15 @@ bool session_fork_looks_again(void)
 /* A child that ends in the C call that it began with has no thread of ours, and no recording. */
 void session_fork_tell_late(void)
 {
-	if (!drain_is_parked())
+	bool lacks_room = atomic_load(&session.lacks_room);
+
+	if (!drain_is_parked() || (!session.is_fresh && !lacks_room))
 		log_line("the end of the program waits no longer for the profile: "
 			 "if it is not there, its recording is, %s",
 			 place_recording());
 	else if (!drain_has_file() && os_process_cpu_ns() < LITTLE_NS)
 		return;
-	else if (session.is_fresh)
+	else if (!lacks_room)
 		log_line("this child of a fork ended in the C function that it began with: "
 			 "not profiled");
 	else
