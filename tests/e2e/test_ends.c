@@ -79,8 +79,10 @@ static bool ends_at_place(unsigned place, const char *preload)
 	run_set(run, "MONPROF_OUTPUT", output);
 	run_set(run, "BETWEEN_PLACE", run_text(run, "%u", place));
 	run_go(run, python_path(), run_program("locks.py"), NULL);
-	was_there = !*run->out;
+	/* It may be met after the last line of the program, too. */
+	was_there = run->status != 0;
 	run_check_exit(run, was_there ? 9 : 0);
+	RUN_CHECK(run, was_there || *run->out, "it did not get that far");
 	if (*run->err)
 		run_check_line(run, LATE);
 	if (access(recording, F_OK) == 0) {
@@ -97,13 +99,16 @@ static bool ends_at_place(unsigned place, const char *preload)
 
 Test(ends, out_of_a_handler_while_a_lock_is_held)
 {
-	unsigned place = 1, step = run_is_full() ? 1 : 8;
+	unsigned step = run_is_full() ? 1 : 8, last = 0;
 	struct run *home = new_run();
 
 	between(home);
-	while (ends_at_place(place, home->preload))
-		place += step;
-	cr_assert_gt(place, 8, "only %u places were met", place - 1);
+	/* How many there are depends on what is sampled: in one run more than in another. */
+	for (unsigned place = 1; place <= last + 3 * step; place += step) {
+		if (ends_at_place(place, home->preload))
+			last = place;
+	}
+	cr_assert_geq(last, 8, "the last place that was met is number %u", last);
 	run_free(home);
 }
 

@@ -21,6 +21,11 @@ def born_blocked():
     print(len(signal.pthread_sigmask(signal.SIG_SETMASK, [])))
 
 
+def cancelled():
+    """What is left of our signal when a thread has been cancelled in the middle of system(3)."""
+    ctypes.CDLL(sys.argv[2]).cancelled()
+
+
 def stopped():
     """Stopped and continued from outside, again and again, until another signal comes."""
     came = []
@@ -33,7 +38,7 @@ def stopped():
     print(came)
 
 
-if len(sys.argv) == 2:
+if sys.argv[1] in globals():
     globals()[sys.argv[1]]()
     burn(0.3)
 else:
