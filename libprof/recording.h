@@ -91,6 +91,10 @@ void recording_free(struct recording *recording);
 uint32_t recording_put_function(struct recording *recording,
 				const struct recording_function *function);
 uint32_t recording_put_frame(struct recording *recording, uint32_t function, uint32_t line);
+/* A frame of the function, which is native, at an address of the process, in a mapping of this file; a return address
+   is to be put less 1. drainer */
+uint32_t recording_put_place(struct recording *recording, uint32_t function, uint32_t mapping,
+			     uint64_t address);
 uint32_t recording_put_node(struct recording *recording, uint32_t parent, uint32_t frame);
 uint32_t recording_epoch(const struct recording *recording);
 
@@ -98,7 +102,9 @@ uint32_t recording_epoch(const struct recording *recording);
    observation have its time and are put one after the other, thread by thread. drainer */
 void recording_put_sample(struct recording *recording, const struct recording_sample *sample);
 void recording_put_thread(struct recording *recording, const struct recording_thread *thread);
-void recording_put_mapping(struct recording *recording, const struct recording_mapping *mapping);
+/* Its number, from 1, which holds as long as the file, whatever becomes of epochs; 0: no memory. drainer */
+uint32_t recording_put_mapping(struct recording *recording,
+			       const struct recording_mapping *mapping);
 /* A setting or a remark: the last value of a key holds. "cpu.achieved_hz", "own.handler_ns", ... drainer */
 void recording_put_note(struct recording *recording, const char *key, const char *value);
 /* Losses so far, whole counts by reason; the last holds. drainer */
@@ -113,8 +119,9 @@ errmsg recording_flush(struct recording *recording, uint64_t time_ns, uint64_t *
 /* The descriptor is gone (the drainer that owned it ended, or a forked parent's): the next flush opens
    the path again, without O_CREAT, and goes on only if it is the same file of the same session. drainer */
 void recording_detach(struct recording *recording);
-/* Go on in another file with what follows; what waits has been flushed. The old file is closed and stays, ids begin
-   anew, threads, mappings, notes and losses are to be said again. False: no memory, nothing has changed. drainer */
+/* Go on in another file with what follows; what waits has been flushed. The old file is closed and stays, ids and
+   mappings' numbers begin anew, threads, mappings, notes and losses are to be said again. False: no memory, nothing
+   has changed. drainer */
 bool recording_renew(struct recording *recording, const struct recording_head *head);
 /* True once a file exists. any */
 bool recording_created(const struct recording *recording);
@@ -147,8 +154,11 @@ struct recording_hooks {
 	void (*epoch)(void *self);
 	void (*function)(void *self, uint32_t id, const struct recording_function *function);
 	void (*frame)(void *self, uint32_t id, uint32_t function, uint32_t line);
+	/* The frame is at this address, in a mapping by its number; before a node has it. */
+	void (*place)(void *self, uint32_t frame, uint32_t mapping, uint64_t address);
 	void (*node)(void *self, uint32_t id, uint32_t parent, uint32_t frame);
 	void (*thread)(void *self, const struct recording_thread *thread);
+	/* Numbered from 1 in the order in which they come, in all epochs. */
 	void (*mapping)(void *self, const struct recording_mapping *mapping);
 	void (*sample)(void *self, const struct recording_sample *sample);
 	void (*note)(void *self, const char *key, const char *value);

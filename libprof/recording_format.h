@@ -23,13 +23,14 @@
 #define RECORDING_CHECKSUM_BYTES 4
 
 /* Readers refuse a major version above their own; a minor one may add types of blocks, which readers
-   skip.  2: a sample may have a duration.  3: checksums have seeds; before, it was 0. */
+   skip.  2: a sample may have a duration.  3: checksums have seeds; before, it was 0.  3.1: frames
+   may have places. */
 #define RECORDING_VERSION_MAJOR 3
-#define RECORDING_VERSION_MINOR 0
+#define RECORDING_VERSION_MINOR 1
 #define RECORDING_CHAINED_MAJOR 3 /* from here on checksums have seeds */
 
-/* In this order a flush writes them, so that what is referred to comes first; but notes and losses come before
-   the samples that they explain. */
+/* In this order, but for two, a flush writes them, so that what is referred to comes first: notes and losses come
+   before the samples that they explain, mappings first of all, and places between frames and nodes. */
 enum recording_block {
 	RECORDING_BLOCK_HEAD = 1,
 	RECORDING_BLOCK_SETTINGS,
@@ -45,6 +46,7 @@ enum recording_block {
 	RECORDING_BLOCK_NOTES,
 	RECORDING_BLOCK_LOSSES,
 	RECORDING_BLOCK_FLUSH,
+	RECORDING_BLOCK_PLACES,
 	RECORDING_BLOCK_END
 };
 

@@ -1,7 +1,7 @@
 /*
  * recording_read.c - bytes in, facts out; any bytes are survived.
  *
- *   source  a window of the bytes: all of them, or a piece of a file
+ *   source  the bytes, a window of them at a time (recording_source.c)
  *   block   looked at only when it is whole and its checksum is right
  *   row     given to its hook only when every number in it is in its bounds
  *
@@ -15,6 +15,7 @@
 #include "heap.h"
 #include "recording_block.h"
 #include "recording_format.h"
+#include "recording_source.h"
 #include "watch.h"
 #include "wire.h"
 
@@ -23,20 +24,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define WINDOW_BYTES ((size_t)256 << 10)
 #define STEP_BYTES ((size_t)16 << 10)
 #define KNOWN_THREADS 64
 #define METRICS_MAX 256
-
-struct source {
-	int fd; /* -1: the window is all there is */
-	uint64_t size;
-	const uint8_t *window;
-	uint8_t *memory; /* of the window, if it is ours */
-	size_t window_bytes, capacity;
-	uint64_t window_start;
-	bool no_memory;
-};
 
 struct piece {
 	struct piece *next;
@@ -51,14 +41,14 @@ struct text {
 struct reader {
 	const struct recording_hooks *hooks;
 	void *self;
-	struct source source;
+	struct recording_source source;
 	uint64_t block_end;
 	uint32_t seed; /* of the next block's checksum */
 	bool is_flushed; /* the last block said so */
 	bool is_stopped; /* by a step */
 	size_t step_left; /* bytes of the block that are left when the next step is due */
 	uint32_t version;
-	uint32_t metric_count;
+	uint32_t metric_count, mapping_count;
 	struct intern threads; /* ids that have been announced */
 	uint32_t known[KNOWN_THREADS]; /* some of them, each where its remainder says; 0: none */
 	bool no_memory;
@@ -74,7 +64,6 @@ struct reader {
 static errmsg read_all(struct reader *reader, uint64_t *good_bytes);
 static errmsg read_header(struct reader *reader);
 static const uint8_t *next_block(struct reader *reader, uint64_t at, uint32_t *length);
-static const uint8_t *source_get(struct source *source, uint64_t at, uint64_t size_bytes);
 static bool read_block(struct reader *reader, uint8_t type, struct wire_cursor *cursor);
 static void begin_steps(struct reader *reader, size_t left_bytes);
 static inline bool has_more(struct reader *reader, const struct wire_cursor *cursor);
@@ -86,6 +75,7 @@ static void read_epoch(struct reader *reader, struct wire_cursor *cursor);
 static void read_strings(struct reader *reader, struct wire_cursor *cursor);
 static void read_functions(struct reader *reader, struct wire_cursor *cursor);
 static void read_frames(struct reader *reader, struct wire_cursor *cursor);
+static void read_places(struct reader *reader, struct wire_cursor *cursor);
 static void read_nodes(struct reader *reader, struct wire_cursor *cursor);
 static bool keep_depth(struct reader *reader, uint32_t parent);
 static void read_threads(struct reader *reader, struct wire_cursor *cursor);
@@ -175,7 +165,7 @@ static errmsg read_all(struct reader *reader, uint64_t *good_bytes)
 
 static errmsg read_header(struct reader *reader)
 {
-	const uint8_t *header = source_get(&reader->source, 0, RECORDING_HEADER_BYTES);
+	const uint8_t *header = recording_source_get(&reader->source, 0, RECORDING_HEADER_BYTES);
 	struct wire_cursor cursor;
 
 	if (!header || memcmp(header, RECORDING_MAGIC, RECORDING_MAGIC_BYTES) != 0)
@@ -193,7 +183,7 @@ static errmsg read_header(struct reader *reader)
 /* The block at this place if all of it is there, whole, and follows the one before; NULL otherwise. */
 static const uint8_t *next_block(struct reader *reader, uint64_t at, uint32_t *length)
 {
-	const uint8_t *block = source_get(&reader->source, at, RECORDING_BLOCK_BYTES);
+	const uint8_t *block = recording_source_get(&reader->source, at, RECORDING_BLOCK_BYTES);
 	struct wire_cursor cursor;
 	uint32_t checksum;
 
@@ -202,36 +192,13 @@ static const uint8_t *next_block(struct reader *reader, uint64_t at, uint32_t *l
 	cursor = wire_cursor(block, RECORDING_BLOCK_BYTES);
 	checksum = wire_get_fixed32(&cursor);
 	*length = wire_get_fixed32(&cursor);
-	block = source_get(&reader->source, at, RECORDING_BLOCK_BYTES + (uint64_t)*length);
+	block = recording_source_get(&reader->source, at,
+				     RECORDING_BLOCK_BYTES + (uint64_t)*length);
 	if (!block || recording_block_checksum(block, *length, reader->seed) != checksum)
 		return NULL;
 	if (reader->version >> 16 >= RECORDING_CHAINED_MAJOR)
 		reader->seed = checksum;
 	return block;
-}
-
-/* size_bytes bytes from `at`, good until the next call; NULL where there are fewer, or no memory. */
-static const uint8_t *source_get(struct source *source, uint64_t at, uint64_t size_bytes)
-{
-	void *memory = source->memory;
-	uint64_t wanted = size_bytes > WINDOW_BYTES ? size_bytes : WINDOW_BYTES;
-
-	if (at > source->size || size_bytes > source->size - at)
-		return NULL;
-	if (at >= source->window_start &&
-	    at + size_bytes <= source->window_start + source->window_bytes)
-		return source->window + (at - source->window_start);
-	if (wanted > source->size - at)
-		wanted = source->size - at;
-	if (!heap_grow(&memory, &source->capacity, (size_t)wanted, 1)) {
-		source->no_memory = true;
-		return NULL;
-	}
-	source->window = source->memory = memory;
-	source->window_start = at;
-	if (file_read_at(source->fd, memory, (size_t)wanted, at, &source->window_bytes) != 0)
-		source->window_bytes = 0;
-	return size_bytes <= source->window_bytes ? source->window : NULL;
 }
 
 static bool read_block(struct reader *reader, uint8_t type, struct wire_cursor *cursor)
@@ -244,6 +211,7 @@ static bool read_block(struct reader *reader, uint8_t type, struct wire_cursor *
 		[RECORDING_BLOCK_STRINGS] = read_strings,
 		[RECORDING_BLOCK_FUNCTIONS] = read_functions,
 		[RECORDING_BLOCK_FRAMES] = read_frames,
+		[RECORDING_BLOCK_PLACES] = read_places,
 		[RECORDING_BLOCK_NODES] = read_nodes,
 		[RECORDING_BLOCK_THREADS] = read_threads,
 		[RECORDING_BLOCK_MAPPINGS] = read_mappings,
@@ -416,6 +384,22 @@ static void read_frames(struct reader *reader, struct wire_cursor *cursor)
 	}
 }
 
+static void read_places(struct reader *reader, struct wire_cursor *cursor)
+{
+	while (has_more(reader, cursor)) {
+		uint32_t frame = wire_get_u32(cursor, reader->frame_count);
+		uint32_t mapping = wire_get_u32(cursor, reader->mapping_count);
+		uint64_t address = wire_get_varint(cursor);
+
+		if (frame == 0 || mapping == 0)
+			wire_fail(cursor);
+		if (cursor->failed)
+			return;
+		if (reader->hooks->place)
+			reader->hooks->place(reader->self, frame, mapping, address);
+	}
+}
+
 static void read_nodes(struct reader *reader, struct wire_cursor *cursor)
 {
 	while (has_more(reader, cursor)) {
@@ -479,7 +463,10 @@ static void read_mappings(struct reader *reader, struct wire_cursor *cursor)
 		mapping.offset = wire_get_varint(cursor);
 		mapping.file = get_text(cursor).bytes;
 		mapping.build_id = get_text(cursor).bytes;
-		if (!cursor->failed && reader->hooks->mapping)
+		if (cursor->failed)
+			return;
+		reader->mapping_count++;
+		if (reader->hooks->mapping)
 			reader->hooks->mapping(reader->self, &mapping);
 	}
 }
@@ -594,5 +581,5 @@ static void release(struct reader *reader)
 	intern_release(&reader->threads);
 	heap_free(reader->strings);
 	heap_free(reader->depths);
-	heap_free(reader->source.memory);
+	recording_source_release(&reader->source);
 }

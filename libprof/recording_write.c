@@ -4,7 +4,7 @@
  *   recording_put_*  ->  sections, one for each type of block  --seal-->  out  --append-->  store
  *                        (open: rows may still be added)         (whole blocks)
  *
- * Four intern tables give the ids; a row goes into its section when its bytes are new.  What has to be
+ * The tables of recording_tables.c give the ids and put what is new into its section.  What has to be
  * said only once in its last state (notes, losses) waits in a table until it is sealed.
  *
  * After a failure tables and samples are thrown away and a new epoch is owed; threads, mappings, notes
@@ -13,10 +13,10 @@
 #include "recording.h"
 
 #include "heap.h"
-#include "pairs.h"
 #include "recording_block.h"
 #include "recording_format.h"
 #include "recording_store.h"
+#include "recording_tables.h"
 #include "wire.h"
 
 #include <string.h>
@@ -32,10 +32,6 @@ enum {
 #undef METRIC
 };
 
-struct function_key {
-	uint32_t module, name, file, first_line, kind;
-};
-
 struct note {
 	char *key, *value;
 	bool is_new;
@@ -47,14 +43,13 @@ struct recording {
 	/* the current epoch */
 	uint32_t epoch;
 	bool epoch_owed;
-	struct intern strings, functions;
-	struct pairs frames, nodes; /* (function, line), (parent, frame) */
-	uint16_t *depths; /* of nodes, by id - 1 */
-	size_t depth_capacity;
+	struct recording_tables tables;
 
 	/* what is not in the file yet */
 	struct wire_buffer sections[RECORDING_BLOCK_END];
+	size_t mappings_sealed; /* bytes of their section, which stay there until they are in the file */
 	struct wire_buffer out;
+	uint32_t mapping_count;
 	struct recording_sample last; /* in the open samples section */
 	struct note *notes;
 	size_t note_count, note_capacity;
@@ -68,19 +63,17 @@ struct recording {
 
 static bool begin_store(struct recording_store *store, const struct recording_head *head);
 static void release_notes(struct recording *recording);
-static uint32_t put_string(struct recording *recording, const char *bytes, size_t size_bytes,
-			   bool *failed);
-static bool keep_depth(struct recording *recording, uint32_t parent);
 static void encode_sample(struct recording *recording, const struct recording_sample *sample);
 static struct note *find_note(struct recording *recording, const char *key);
 static errmsg flush(struct recording *recording);
 static bool seal(struct recording *recording);
+static void seal_mappings(struct recording *recording);
 static bool seal_section(struct recording *recording, unsigned type);
 static void seal_notes(struct recording *recording);
 static void seal_losses(struct recording *recording);
 static void begin_epoch(struct recording *recording);
 static void abandon(struct recording *recording);
-static void keep_facts(struct wire_buffer *out);
+static void keep_threads(struct wire_buffer *out);
 
 struct recording *recording_new(const struct recording_head *head)
 {
@@ -89,6 +82,7 @@ struct recording *recording_new(const struct recording_head *head)
 	if (!recording)
 		return NULL;
 	recording->epoch = 1;
+	recording->tables.sections = recording->sections;
 	recording->last_ns = head->start_monotonic_ns;
 	if (!begin_store(&recording->store, head)) {
 		heap_free(recording);
@@ -117,15 +111,11 @@ void recording_free(struct recording *recording)
 	if (!recording)
 		return;
 	recording_store_release(&recording->store);
-	intern_release(&recording->strings);
-	intern_release(&recording->functions);
-	pairs_release(&recording->frames);
-	pairs_release(&recording->nodes);
+	recording_tables_release(&recording->tables);
 	for (unsigned i = 0; i < RECORDING_BLOCK_END; i++)
 		wire_release(&recording->sections[i]);
 	release_notes(recording);
 	wire_release(&recording->out);
-	heap_free(recording->depths);
 	heap_free(recording);
 }
 
@@ -143,60 +133,25 @@ static void release_notes(struct recording *recording)
 uint32_t recording_put_function(struct recording *recording,
 				const struct recording_function *function)
 {
-	struct wire_buffer *section = &recording->sections[RECORDING_BLOCK_FUNCTIONS];
-	bool fresh, failed = false;
-	struct function_key key = {
-		put_string(recording, function->module, function->module_bytes, &failed),
-		put_string(recording, function->name, function->name_bytes, &failed),
-		put_string(recording, function->file, function->file_bytes, &failed),
-		function->first_line,
-		function->kind,
-	};
-	uint32_t id = failed ? 0 : intern_put(&recording->functions, &key, sizeof(key), &fresh);
-
-	if (id == 0 || !fresh)
-		return id;
-	wire_put_varint(section, key.module);
-	wire_put_varint(section, key.name);
-	wire_put_varint(section, key.file);
-	wire_put_varint(section, key.first_line);
-	wire_put_varint(section, key.kind);
-	return id;
+	return recording_tables_put_function(&recording->tables, function);
 }
 
 uint32_t recording_put_frame(struct recording *recording, uint32_t function, uint32_t line)
 {
-	struct wire_buffer *section = &recording->sections[RECORDING_BLOCK_FRAMES];
-	uint32_t id;
-	bool fresh;
+	return recording_tables_put_frame(&recording->tables, function, line);
+}
 
-	if (function == 0 || function > recording->functions.count)
+uint32_t recording_put_place(struct recording *recording, uint32_t function, uint32_t mapping,
+			     uint64_t address)
+{
+	if (mapping == 0 || mapping > recording->mapping_count)
 		return 0;
-	id = pairs_put(&recording->frames, function, line, &fresh);
-	if (id == 0 || !fresh)
-		return id;
-	wire_put_varint(section, function);
-	wire_put_varint(section, line);
-	return id;
+	return recording_tables_put_place(&recording->tables, function, mapping, address);
 }
 
 uint32_t recording_put_node(struct recording *recording, uint32_t parent, uint32_t frame)
 {
-	struct wire_buffer *section = &recording->sections[RECORDING_BLOCK_NODES];
-	uint32_t id;
-	bool fresh;
-
-	if (frame == 0 || frame > recording->frames.count || parent > recording->nodes.count)
-		return 0;
-	if (!keep_depth(recording, parent))
-		return 0;
-	id = pairs_put(&recording->nodes, parent, frame, &fresh);
-	if (id == 0 || !fresh)
-		return id;
-	/* Parents are mostly the row before: the way back is a small number. */
-	wire_put_varint(section, parent ? id - parent : 0);
-	wire_put_varint(section, frame);
-	return id;
+	return recording_tables_put_node(&recording->tables, parent, frame);
 }
 
 uint32_t recording_epoch(const struct recording *recording)
@@ -206,10 +161,8 @@ uint32_t recording_epoch(const struct recording *recording)
 
 void recording_put_sample(struct recording *recording, const struct recording_sample *sample)
 {
-	size_t tables_bytes;
-
 	recording->samples++;
-	if (sample->node > recording->nodes.count || sample->thread == 0 ||
+	if (sample->node > recording->tables.nodes.count || sample->thread == 0 ||
 	    sample->metric >= METRIC_ROWS || sample->duration > RECORDING_DURATION_MAX) {
 		recording->samples_lost++;
 		return;
@@ -223,9 +176,7 @@ void recording_put_sample(struct recording *recording, const struct recording_sa
 		if (error && !recording->error)
 			recording->error = error;
 	}
-	tables_bytes = recording->strings.bytes + recording->functions.bytes +
-		       pairs_bytes(&recording->frames) + pairs_bytes(&recording->nodes);
-	if (tables_bytes >= TABLES_BYTES) {
+	if (recording_tables_bytes(&recording->tables) >= TABLES_BYTES) {
 		if (!seal(recording))
 			abandon(recording);
 		else
@@ -244,15 +195,25 @@ void recording_put_thread(struct recording *recording, const struct recording_th
 	recording_block_text(section, thread->name);
 }
 
-void recording_put_mapping(struct recording *recording, const struct recording_mapping *mapping)
+/* Numbers are places in the file: what has one must come there, and what cannot gets none. */
+uint32_t recording_put_mapping(struct recording *recording, const struct recording_mapping *mapping)
 {
 	struct wire_buffer *section = &recording->sections[RECORDING_BLOCK_MAPPINGS];
+	size_t size_bytes = section->size;
 
+	if (size_bytes >= KEPT_BYTES)
+		return 0;
 	wire_put_varint(section, mapping->start);
 	wire_put_varint(section, mapping->end);
 	wire_put_varint(section, mapping->offset);
 	recording_block_text(section, mapping->file);
 	recording_block_text(section, mapping->build_id);
+	if (section->failed) {
+		section->size = size_bytes;
+		section->failed = false;
+		return 0;
+	}
+	return ++recording->mapping_count;
 }
 
 void recording_put_note(struct recording *recording, const char *key, const char *value)
@@ -309,6 +270,8 @@ bool recording_renew(struct recording *recording, const struct recording_head *h
 	for (unsigned i = 0; i < RECORDING_BLOCK_END; i++)
 		wire_clear(&recording->sections[i]);
 	wire_clear(&recording->out);
+	recording->mappings_sealed = 0;
+	recording->mapping_count = 0;
 	release_notes(recording);
 	memset(recording->losses, 0, sizeof(recording->losses));
 	recording->losses_new = false;
@@ -339,39 +302,6 @@ const char *recording_path(const struct recording *recording)
 uint64_t recording_samples(const struct recording *recording)
 {
 	return recording->samples;
-}
-
-/* 0 is the empty string, and what a failure gives. */
-static uint32_t put_string(struct recording *recording, const char *bytes, size_t size_bytes,
-			   bool *failed)
-{
-	uint32_t id;
-	bool fresh;
-
-	if (size_bytes == 0)
-		return 0;
-	id = intern_put(&recording->strings, bytes, size_bytes, &fresh);
-	if (id == 0)
-		*failed = true;
-	else if (fresh)
-		recording_block_bytes(&recording->sections[RECORDING_BLOCK_STRINGS], bytes,
-				      size_bytes);
-	return id;
-}
-
-/* Note how deep the next new node would be; false if that is too deep. */
-static bool keep_depth(struct recording *recording, uint32_t parent)
-{
-	unsigned depth = parent ? recording->depths[parent - 1] + 1u : 1;
-	void *depths = recording->depths;
-
-	if (depth > RECORDING_DEPTH_MAX ||
-	    !heap_grow(&depths, &recording->depth_capacity, (size_t)recording->nodes.count + 1,
-		       sizeof(*recording->depths)))
-		return false;
-	recording->depths = depths;
-	recording->depths[recording->nodes.count] = (uint16_t)depth;
-	return true;
 }
 
 static void encode_sample(struct recording *recording, const struct recording_sample *sample)
@@ -439,6 +369,8 @@ static errmsg flush(struct recording *recording)
 		return error;
 	}
 	wire_clear(&recording->out);
+	wire_clear(&recording->sections[RECORDING_BLOCK_MAPPINGS]);
+	recording->mappings_sealed = 0;
 	recording->samples_waiting = 0;
 	return NULL;
 }
@@ -446,19 +378,38 @@ static errmsg flush(struct recording *recording)
 /* Make whole blocks of the open sections; false: memory was short somewhere, nothing can be trusted. */
 static bool seal(struct recording *recording)
 {
+	/* What is referred to comes first; and what explains samples before them. */
+	static const uint8_t order[] = {
+		RECORDING_BLOCK_STRINGS, RECORDING_BLOCK_FUNCTIONS, RECORDING_BLOCK_FRAMES,
+		RECORDING_BLOCK_PLACES,	 RECORDING_BLOCK_NODES,	    RECORDING_BLOCK_THREADS,
+		RECORDING_BLOCK_NOTES,	 RECORDING_BLOCK_LOSSES,    RECORDING_BLOCK_SAMPLES,
+		RECORDING_BLOCK_FLUSH,
+	};
 	bool failed = false;
 
 	if (recording->epoch_owed)
 		recording_block_put(&recording->out, RECORDING_BLOCK_EPOCH,
 				    &recording->sections[RECORDING_BLOCK_EPOCH]);
 	recording->epoch_owed = false;
-	for (unsigned type = 0; type < RECORDING_BLOCK_SAMPLES; type++)
-		failed |= !seal_section(recording, type);
-	failed |= !seal_section(recording, RECORDING_BLOCK_NOTES);
-	failed |= !seal_section(recording, RECORDING_BLOCK_LOSSES);
-	failed |= !seal_section(recording, RECORDING_BLOCK_SAMPLES);
-	failed |= !seal_section(recording, RECORDING_BLOCK_FLUSH);
+	seal_mappings(recording);
+	for (size_t i = 0; i < PROF_COUNT(order); i++)
+		failed |= !seal_section(recording, order[i]);
 	return !failed && !recording->out.failed;
+}
+
+/* The rows since the last time. */
+static void seal_mappings(struct recording *recording)
+{
+	const struct wire_buffer *section = &recording->sections[RECORDING_BLOCK_MAPPINGS];
+	struct wire_buffer rows = {
+		.bytes = section->bytes + recording->mappings_sealed,
+		.size = section->size - recording->mappings_sealed,
+	};
+
+	if (rows.size == 0)
+		return;
+	recording_block_put(&recording->out, RECORDING_BLOCK_MAPPINGS, &rows);
+	recording->mappings_sealed = section->size;
 }
 
 static bool seal_section(struct recording *recording, unsigned type)
@@ -510,10 +461,7 @@ static void seal_losses(struct recording *recording)
 
 static void begin_epoch(struct recording *recording)
 {
-	intern_release(&recording->strings);
-	intern_release(&recording->functions);
-	pairs_release(&recording->frames);
-	pairs_release(&recording->nodes);
+	recording_tables_clear(&recording->tables);
 	recording->epoch++;
 	recording->epoch_owed = true;
 }
@@ -523,15 +471,16 @@ static void abandon(struct recording *recording)
 {
 	recording->samples_lost += recording->samples_waiting;
 	recording->samples_waiting = 0;
-	keep_facts(&recording->out);
+	keep_threads(&recording->out);
+	recording->mappings_sealed = 0;
 	for (size_t i = 0; i < recording->note_count; i++)
 		recording->notes[i].is_new = recording->notes[i].value != NULL;
 	recording->losses_new = true;
 	begin_epoch(recording);
 }
 
-/* Leave only the blocks that are said once and stay true. */
-static void keep_facts(struct wire_buffer *out)
+/* Leave only their blocks: they are said once and stay true, as mappings do, which wait where they were put. */
+static void keep_threads(struct wire_buffer *out)
 {
 	size_t at = 0, kept = 0;
 
@@ -541,7 +490,7 @@ static void keep_facts(struct wire_buffer *out)
 		size_t size_bytes = RECORDING_BLOCK_BYTES + (size_t)wire_get_fixed32(&length);
 		uint8_t type = block[RECORDING_BLOCK_BYTES - 1];
 
-		if (type == RECORDING_BLOCK_THREADS || type == RECORDING_BLOCK_MAPPINGS) {
+		if (type == RECORDING_BLOCK_THREADS) {
 			memmove(out->bytes + kept, block, size_bytes);
 			kept += size_bytes;
 		}

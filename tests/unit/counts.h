@@ -9,7 +9,9 @@
 /* What a reading gave, counted. */
 struct counts {
 	uint64_t heads, settings, metrics, epochs, functions, frames, nodes, threads, mappings,
-		samples, value, notes, losses, flushes;
+		samples, value, notes, losses, flushes, places;
+	uint32_t last_frame, last_mapping;
+	uint64_t last_address;
 	uint64_t lost_disk;
 	uint32_t last_thread, last_metric, last_node, last_duration;
 	uint64_t last_ns, flushed_ns;
@@ -71,6 +73,19 @@ static void on_frame(void *self, uint32_t id, uint32_t function, uint32_t line)
 	(void)line;
 	cr_assert_eq(id, ++counts->frames);
 	cr_assert(function >= 1 && function <= counts->functions);
+}
+
+/* Nodes come after the places of their frames. */
+static void on_place(void *self, uint32_t frame, uint32_t mapping, uint64_t address)
+{
+	struct counts *counts = self;
+
+	counts->places++;
+	cr_assert(frame >= 1 && frame <= counts->frames);
+	cr_assert(mapping >= 1 && mapping <= counts->mappings);
+	counts->last_frame = frame;
+	counts->last_mapping = mapping;
+	counts->last_address = address;
 }
 
 static void on_node(void *self, uint32_t id, uint32_t parent, uint32_t frame)
@@ -142,7 +157,7 @@ static void on_flushed(void *self, uint64_t time_ns)
 }
 
 static const struct recording_hooks hooks = {
-	on_head,   on_setting, on_metric, on_epoch, on_function, on_frame,   on_node,
+	on_head,   on_setting, on_metric, on_epoch, on_function, on_frame,   on_place, on_node,
 	on_thread, on_mapping, on_sample, on_note,  on_loss,	 on_flushed, NULL,
 };
 

@@ -134,6 +134,18 @@ static UNUSED uint32_t put_function(struct recording *recording, const char *mod
 	return recording_put_function(recording, &function);
 }
 
+/* A frame of native code at a place. */
+static UNUSED uint32_t put_native(struct recording *recording, const char *name, const char *file,
+				  uint32_t mapping, uint64_t address)
+{
+	struct recording_function function = {
+		"", name, file, 0, strlen(name), strlen(file), 0, RECORDING_NATIVE,
+	};
+
+	return recording_put_place(recording, recording_put_function(recording, &function), mapping,
+				   address);
+}
+
 /* The stack of `depth` frames that `seed` stands for, put frame by frame from the root. */
 static UNUSED uint32_t put_stack(struct recording *recording, uint64_t seed, unsigned depth)
 {

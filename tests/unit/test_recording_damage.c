@@ -7,7 +7,7 @@
  */
 #include "command.h"
 
-#define BLOCKS_MAX 64
+#define BLOCKS_MAX 80
 #define FLUSHES 3
 #define SCALE 3
 #define FORMATS "pprof,collapsed,flamegraph,speedscope,cpuprofile,gecko,json,text"
@@ -66,6 +66,21 @@ static void put_calls(struct recording *recording, unsigned flush, uint64_t *cal
 	}
 }
 
+/* A library comes with each flush. */
+static void put_places(struct recording *recording, unsigned flush, uint64_t *cpu_ns)
+{
+	uint32_t mapping = recording_put_mapping(
+		recording, &(struct recording_mapping){ flush * 4096, flush * 4096 + 4096, 0,
+							"/bin/x", "ab" });
+	uint32_t node = 0;
+
+	for (uint32_t i = 1; i <= mapping; i++)
+		node = recording_put_node(
+			recording, node, put_native(recording, "f", "/bin/x", i, i * 4096 + flush));
+	recording_put_sample(recording, &(struct recording_sample){ 1, 0, node, START_NS, 7, 0 });
+	*cpu_ns += 7;
+}
+
 static struct whole make_whole(void)
 {
 	struct recording_head head = make_head(in_scratch("whole.monprof"));
@@ -82,8 +97,7 @@ static struct whole make_whole(void)
 		calls[flush] = calls[flush - 1];
 		put_calls(recording, flush, &calls[flush]);
 		put_threads(recording);
-		recording_put_mapping(recording,
-				      &(struct recording_mapping){ 4096, 8192, 0, "/bin/x", "ab" });
+		put_places(recording, flush, &cpu_ns[flush]);
 		snprintf(windows, sizeof(windows), "%u", flush);
 		recording_put_note(recording, "windows.calls", windows);
 		recording_put_note(recording, "scale.calls.calls", "3.0");

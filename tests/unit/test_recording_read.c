@@ -27,6 +27,7 @@ static struct bytes small_recording(void)
 	recording_put_mapping(recording,
 			      &(struct recording_mapping){ 4096, 8192, 0, "/bin/x", "ab" });
 	for (unsigned i = 0; i < 3; i++) {
+		cr_assert_neq(put_native(recording, "f", "/bin/x", 1, 5000 + i), 0);
 		fill(recording, i + 1, 8);
 		recording_put_note(recording, "k", i % 2 ? "v" : "w");
 		losses[0]++;
@@ -140,6 +141,10 @@ static void check_refused(uint8_t type, struct wire_buffer *payload, const char 
 	raw_block(&file, RECORDING_BLOCK_FUNCTIONS, &tables);
 	RAW(&tables, 1, 8);
 	raw_block(&file, RECORDING_BLOCK_FRAMES, &tables);
+	RAW(&tables, 1, 2, 0, 0, 0, 0, 0);
+	raw_block(&file, RECORDING_BLOCK_MAPPINGS, &tables);
+	RAW(&tables, 1, 1, 1);
+	raw_block(&file, RECORDING_BLOCK_PLACES, &tables);
 	RAW(&tables, 0, 1);
 	raw_block(&file, RECORDING_BLOCK_NODES, &tables);
 	before = file.size;
@@ -162,6 +167,16 @@ Test(recording_read, ids_out_of_bounds_end_the_reading)
 	check_refused(RECORDING_BLOCK_FRAMES, &payload, "function 2 of 1");
 	RAW(&payload, 0, 1);
 	check_refused(RECORDING_BLOCK_FRAMES, &payload, "function 0");
+	RAW(&payload, 0, 1, 1);
+	check_refused(RECORDING_BLOCK_PLACES, &payload, "a place of frame 0");
+	RAW(&payload, 2, 1, 1);
+	check_refused(RECORDING_BLOCK_PLACES, &payload, "a place of frame 2 of 1");
+	RAW(&payload, 1, 0, 1);
+	check_refused(RECORDING_BLOCK_PLACES, &payload, "a place in mapping 0");
+	RAW(&payload, 1, 2, 1);
+	check_refused(RECORDING_BLOCK_PLACES, &payload, "a place in mapping 2 of 1");
+	RAW(&payload, 1, 1);
+	check_refused(RECORDING_BLOCK_PLACES, &payload, "a place without an address");
 	RAW(&payload, 2, 1);
 	check_refused(RECORDING_BLOCK_NODES, &payload, "parent before the first");
 	RAW(&payload, 0, 2);
