@@ -344,9 +344,10 @@ static uint32_t find_node(struct maker *maker, const struct pprof_sample *sample
 static uint32_t find_frame(struct maker *maker, const struct pprof_frame *frame)
 {
 	struct profile *profile = maker->profile;
-	struct profile_frame row = { frame->function, frame->line > UINT32_MAX ?
-							      UINT32_MAX :
-							      (uint32_t)frame->line };
+	struct profile_frame row = {
+		.function = frame->function,
+		.line = frame->line > UINT32_MAX ? UINT32_MAX : (uint32_t)frame->line,
+	};
 	struct profile_frame *kept;
 	bool fresh = false;
 	uint32_t id;

@@ -301,6 +301,7 @@ static void free_maker(struct profile_maker *maker)
 	if (!maker)
 		return;
 	intern_release(&maker->functions);
+	intern_release(&maker->places);
 	pairs_release(&maker->frames);
 	pairs_release(&maker->nodes);
 	intern_release(&maker->threads);

@@ -28,11 +28,14 @@ enum profile_origin {
 	PROFILE_STANDARD, /* the standard library */
 	PROFILE_PACKAGE, /* site-packages, dist-packages */
 	PROFILE_C, /* a function of C, known by its name */
+	PROFILE_NATIVE, /* of an executable or a library, known by its file */
 	PROFILE_MARKER, /* ours: "[thread exit]" and its like */
 	PROFILE_ORIGINS,
 };
 struct profile_frame {
 	uint32_t function, line;
+	uint32_t mapping; /* index + 1; 0: it has no place */
+	uint64_t address; /* of its process, in that mapping */
 };
 struct profile_node {
 	uint32_t parent, frame; /* parent 0: a root */

@@ -47,6 +47,7 @@ static void pass_metric(void *self, uint32_t metric, const struct recording_metr
 static void pass_epoch(void *self);
 static void pass_function(void *self, uint32_t id, const struct recording_function *function);
 static void pass_frame(void *self, uint32_t id, uint32_t function, uint32_t line);
+static void pass_place(void *self, uint32_t frame, uint32_t mapping, uint64_t address);
 static void pass_node(void *self, uint32_t id, uint32_t parent, uint32_t frame);
 static void pass_thread(void *self, const struct recording_thread *thread);
 static void pass_mapping(void *self, const struct recording_mapping *mapping);
@@ -69,6 +70,7 @@ static const struct recording_hooks pass_hooks = {
 	.epoch = pass_epoch,
 	.function = pass_function,
 	.frame = pass_frame,
+	.place = pass_place,
 	.node = pass_node,
 	.thread = pass_thread,
 	.mapping = pass_mapping,
@@ -200,6 +202,14 @@ static void pass_frame(void *self, uint32_t id, uint32_t function, uint32_t line
 
 	if (!reading->is_left_out)
 		profile_take_hooks.frame(reading->maker, id, function, line);
+}
+
+static void pass_place(void *self, uint32_t frame, uint32_t mapping, uint64_t address)
+{
+	struct filter_reading *reading = self;
+
+	if (!reading->is_left_out)
+		profile_take_hooks.place(reading->maker, frame, mapping, address);
 }
 
 static void pass_node(void *self, uint32_t id, uint32_t parent, uint32_t frame)

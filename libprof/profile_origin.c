@@ -1,7 +1,8 @@
 /*
  * profile_origin.c - whose code a function is, by the place of its file alone.
  *
- *   no file of its own, kind NATIVE              C, known by name
+ *   kind NATIVE, without a file                  C, known by name
+ *   kind NATIVE, with a file                     native code of an executable or a library
  *   .../site-packages/..., dist-packages         installed by pip or a distribution
  *   .../lib(64)/python3.N[t]/..., python3N.zip   the standard library (sysconfig's scheme, and its zip)
  *   <frozen name>                                the standard library's, frozen into the interpreter
@@ -28,7 +29,7 @@ enum profile_origin profile_origin(const struct profile *profile,
 	if (function->kind == RECORDING_MARKER)
 		return PROFILE_MARKER;
 	if (function->kind == RECORDING_NATIVE)
-		return PROFILE_C;
+		return *file ? PROFILE_NATIVE : PROFILE_C;
 	if (strncmp(file, frozen, sizeof(frozen) - 1) == 0)
 		return PROFILE_STANDARD;
 	return origin_of_path(file);
@@ -39,7 +40,7 @@ const char *profile_origin_name(enum profile_origin origin)
 	static const char *const names[] = {
 		[PROFILE_PROGRAM] = "program",	     [PROFILE_STANDARD] = "standard library",
 		[PROFILE_PACKAGE] = "site-packages", [PROFILE_C] = "C",
-		[PROFILE_MARKER] = "profiler",
+		[PROFILE_NATIVE] = "native code",    [PROFILE_MARKER] = "profiler",
 	};
 
 	return names[origin];

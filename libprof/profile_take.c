@@ -24,6 +24,9 @@ static void take_metric(void *self, uint32_t metric, const struct recording_metr
 static void take_epoch(void *self);
 static void take_function(void *self, uint32_t id, const struct recording_function *function);
 static void take_frame(void *self, uint32_t id, uint32_t function, uint32_t line);
+static uint32_t put_frame(struct profile_maker *maker, const struct profile_frame *row, uint32_t a,
+			  uint32_t b);
+static void take_place(void *self, uint32_t frame, uint32_t mapping, uint64_t address);
 static void take_thread(void *self, const struct recording_thread *thread);
 static void take_mapping(void *self, const struct recording_mapping *mapping);
 static void take_note(void *self, const char *key, const char *value);
@@ -46,6 +49,7 @@ const struct recording_hooks profile_take_hooks = {
 	.epoch = take_epoch,
 	.function = take_function,
 	.frame = take_frame,
+	.place = take_place,
 	.node = profile_take_node,
 	.thread = take_thread,
 	.mapping = take_mapping,
@@ -82,6 +86,7 @@ static void take_head(void *self, const struct recording_summary *summary)
 		return;
 	}
 	maker->process = (uint32_t)profile->process_count;
+	maker->first_mapping = profile->mapping_count;
 	profile->processes[profile->process_count++] = (struct profile_process){
 		.pid = summary->pid,
 		.parent_pid = summary->parent_pid,
@@ -159,20 +164,50 @@ static void take_function(void *self, uint32_t id, const struct recording_functi
 static void take_frame(void *self, uint32_t id, uint32_t function, uint32_t line)
 {
 	struct profile_maker *maker = self;
-	struct profile *profile = maker->profile;
-	struct profile_frame row = { 0, line };
+	struct profile_frame row = { .line = line };
 
 	if (maker->error)
 		return;
 	row.function = maker->function_map.ids[function - 1];
-	if (profile_put_pair(maker, &maker->frames, row.function, row.line, &id)) {
+	id = put_frame(maker, &row, row.function, row.line);
+	map_id(maker, &maker->frame_map, id);
+}
+
+/* The id of this content; 0: no memory. */
+static uint32_t put_frame(struct profile_maker *maker, const struct profile_frame *row, uint32_t a,
+			  uint32_t b)
+{
+	struct profile *profile = maker->profile;
+	uint32_t id;
+
+	if (profile_put_pair(maker, &maker->frames, a, b, &id)) {
 		if (!GROW(profile->frames, maker->frame_capacity, profile->frame_count)) {
 			profile_fail(maker, no_memory);
-			return;
+			return 0;
 		}
-		profile->frames[profile->frame_count++] = row;
+		profile->frames[profile->frame_count++] = *row;
 	}
-	map_id(maker, &maker->frame_map, id);
+	return id;
+}
+
+/* Of a frame that has come without it: from here on the frame is another one. */
+static void take_place(void *self, uint32_t frame, uint32_t mapping, uint64_t address)
+{
+	struct profile_maker *maker = self;
+	struct place_key key = { .address = address };
+	struct profile_frame row;
+	uint32_t place;
+
+	if (maker->error)
+		return;
+	row = maker->profile->frames[maker->frame_map.ids[frame - 1] - 1];
+	row.mapping = key.mapping = (uint32_t)maker->first_mapping + mapping;
+	row.address = address;
+	key.function = row.function;
+	key.line = row.line;
+	put_row(maker, &maker->places, &key, sizeof(key), &place);
+	if (!maker->error)
+		maker->frame_map.ids[frame - 1] = put_frame(maker, &row, 0, place);
 }
 
 static void take_thread(void *self, const struct recording_thread *thread)

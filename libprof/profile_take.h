@@ -18,6 +18,11 @@ struct process_key {
 	uint32_t process, id; /* id: a thread's, or a string */
 };
 
+struct place_key {
+	uint64_t address;
+	uint32_t mapping, function, line, none;
+};
+
 struct process_loss {
 	uint32_t reason, help;
 	uint64_t count;
@@ -71,14 +76,15 @@ struct profile_maker {
 	const char *path; /* of the file that is being read; NULL: none */
 
 	/* content -> id */
-	struct intern functions;
-	struct pairs frames, nodes;
+	struct intern functions, places;
+	struct pairs frames, nodes; /* (function, line) or (0, place), (parent, frame) */
 	struct intern threads, notes, loss_keys; /* by process_key; index + 1 */
 	size_t function_capacity, frame_capacity, node_capacity, process_capacity, thread_capacity,
 		mapping_capacity, metric_capacity, sample_capacity, note_capacity;
 
 	/* the recording that is being read */
 	uint32_t process;
+	size_t first_mapping; /* index of the one that it numbers 1 */
 	struct id_map function_map, frame_map; /* of its epoch */
 	struct node_map node_map; /* the same */
 	struct id_map metric_map; /* by row + 1 */

@@ -1,9 +1,9 @@
 /*
  * fuzz_recording.c - any bytes as a recording, through the fold and out of every exporter.
  *
- * A checksum would stop nearly every input at its first block, so it is put right first, and a head and
- * metrics with windows stand before it: what is fuzzed is what lies behind them.  Inputs that begin with an odd byte
- * are taken as they are.
+ * A checksum would stop nearly every input at its first block, so it is put right first, and a head,
+ * metrics with windows and native frames stand before it: what is fuzzed is what lies behind them.  Inputs that begin
+ * with an odd byte are taken as they are.
  */
 #include "exporter.h"
 #include "recording_format.h"
@@ -17,6 +17,12 @@
 /* Five numbers and three texts; four texts a row; key and value. */
 #define HEAD "\1\2\3\4\5\1x\0\1y\0\1z\0"
 #define METRIC_ROWS "\3cpu\0\3cpu\0\2ns\0\1n\0\5calls\0\5calls\0\5count\0\0\0"
+/* Start, end, offset, file, build id; name, file; no module, name, file, no line, native; frame, mapping, address. */
+#define MAPPINGS "\1\7\0\4/x/y\0\2ab\0\10\20\1\4/x/z\0\0\0"
+#define STRINGS "\1f\0\4/x/y\0\12[z+0x1234]\0"
+#define FUNCTIONS "\0\1\2\0\2\0\3\2\0\2"
+#define FRAMES "\1\0\1\0\2\0"
+#define PLACES "\1\1\3\2\1\5\3\2\11"
 #define NOTES "\15windows.calls\0\0013\0\21scale.calls.calls\0\0037.5\0"
 
 #define EXPORTER(name, suffix, help) extern const struct exporter_hooks name##_exporter;
@@ -51,6 +57,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size_bytes)
 	put_block(&file, RECORDING_BLOCK_HEAD, HEAD, sizeof(HEAD) - 1);
 	put_block(&file, RECORDING_BLOCK_METRICS, METRIC_ROWS, sizeof(METRIC_ROWS) - 1);
 	put_block(&file, RECORDING_BLOCK_NOTES, NOTES, sizeof(NOTES) - 1);
+	put_block(&file, RECORDING_BLOCK_MAPPINGS, MAPPINGS, sizeof(MAPPINGS) - 1);
+	put_block(&file, RECORDING_BLOCK_STRINGS, STRINGS, sizeof(STRINGS) - 1);
+	put_block(&file, RECORDING_BLOCK_FUNCTIONS, FUNCTIONS, sizeof(FUNCTIONS) - 1);
+	put_block(&file, RECORDING_BLOCK_FRAMES, FRAMES, sizeof(FRAMES) - 1);
+	put_block(&file, RECORDING_BLOCK_PLACES, PLACES, sizeof(PLACES) - 1);
 	wire_put(&file, data, size_bytes);
 	fold(file.bytes, put_right(file.bytes, file.size));
 	wire_release(&file);
@@ -86,8 +97,12 @@ static void check_profile(const struct profile *profile)
 		need(profile->nodes[i].parent <= i);
 		need(profile->nodes[i].frame - 1 < profile->frame_count);
 	}
-	for (size_t i = 0; i < profile->frame_count; i++)
+	for (size_t i = 0; i < profile->frame_count; i++) {
 		need(profile->frames[i].function - 1 < profile->function_count);
+		need(profile->frames[i].mapping <= profile->mapping_count);
+	}
+	for (size_t i = 0; i < profile->mapping_count; i++)
+		need(profile->mappings[i].process < profile->process_count);
 	for (size_t i = 0; i < profile->sample_count; i++) {
 		need(profile->samples[i].node <= profile->node_count);
 		need(profile->samples[i].thread < profile->thread_count);

@@ -62,6 +62,39 @@ static bool fail_next(unsigned n)
 	return failed;
 }
 
+/* Three samples in code of three libraries, as far as there is memory for them. */
+static void put_libraries(struct recording *recording, unsigned first)
+{
+	for (unsigned i = 0; i < 3; i++) {
+		char file[64];
+		uint64_t start = (first * 3 + i + 1) * 4096;
+		uint32_t mapping, frame, node;
+
+		/* Longer than what is there, so that each needs more. */
+		snprintf(file, sizeof(file), "/usr/lib/%0*u.so", 20 + (int)i, first * 3 + i);
+		mapping = recording_put_mapping(
+			recording, &(struct recording_mapping){ start, start + 4096, 0, file, "" });
+		frame = mapping ? put_native(recording, "f", file, mapping, start + 5) : 0;
+		node = frame ? recording_put_node(recording, 0, frame) : 0;
+		recording_put_sample(recording,
+				     &(struct recording_sample){ 1, 0, node, START_NS, 1, 0 });
+	}
+}
+
+/* Whatever was lost, what is there is of its own library. */
+static void check_libraries(const struct profile *profile)
+{
+	for (size_t i = 0; i < profile->frame_count; i++) {
+		const struct profile_frame *frame = &profile->frames[i];
+		const struct profile_mapping *mapping = &profile->mappings[frame->mapping - 1];
+
+		if (!frame->mapping)
+			continue;
+		cr_assert_eq(mapping->file, profile->functions[frame->function - 1].file);
+		cr_assert(frame->address >= mapping->start && frame->address < mapping->end);
+	}
+}
+
 Test(no_memory, a_recording_says_what_it_lost, .fini = remove_scratch)
 {
 	char *path = in_scratch("r");
@@ -78,7 +111,8 @@ Test(no_memory, a_recording_says_what_it_lost, .fini = remove_scratch)
 		for (unsigned i = 0; recording && i < 2; i++) {
 			put_threads(recording);
 			recording_put_note(recording, "key", i ? "second" : "first");
-			fill(recording, i + 1, 40);
+			put_libraries(recording, i);
+			fill(recording, i + 1, 37);
 			recording_flush(recording, START_NS, &lost);
 			all_lost += lost;
 		}
@@ -96,6 +130,7 @@ Test(no_memory, a_recording_says_what_it_lost, .fini = remove_scratch)
 			for (size_t i = 0; i < profile->sample_count; i++)
 				count += profile->samples[i].count;
 			cr_assert_eq(count + all_lost, 80, "allocation %u", n);
+			check_libraries(profile);
 			profile_free(profile);
 		}
 		recording_free(recording);

@@ -55,7 +55,8 @@ Test(profile_origin, all_else_is_the_program)
 Test(profile_origin, what_is_not_python_is_so_by_its_kind)
 {
 	cr_expect_eq(origin_of("", RECORDING_NATIVE), PROFILE_C);
-	cr_expect_eq(origin_of("/usr/lib/python3.13/a.so", RECORDING_NATIVE), PROFILE_C);
+	cr_expect_eq(origin_of("/usr/lib/python3.13/a.so", RECORDING_NATIVE), PROFILE_NATIVE);
+	cr_expect_eq(origin_of("[vdso]", RECORDING_NATIVE), PROFILE_NATIVE);
 	cr_expect_eq(origin_of("", RECORDING_MARKER), PROFILE_MARKER);
 }
 
