@@ -5,9 +5,8 @@
  *
  * A node's frames become Locations and their functions Functions as samples need them, numbered from 1
  * without gaps in table order; that and the rest of what stricter readers than pprof ask for:
- * the string table begins with "", the default sample type is the first metric, values are never negative,
- * a function's system name is left out (pprof would demangle "<module>" to nothing), the executable
- * is the first mapping, and "[python]", which holds all Python code, the last.
+ * the string table begins with "", the default sample type is the first metric, values are never negative.
+ * Mappings, Locations and Functions are in pprof_tables.c.
  *
  * Each metric is a sample type, so one Sample holds what a stack used of all of them; but for the first, one
  * that was not measured is none, and no column of zeros.  Samples of a class of
@@ -16,41 +15,13 @@
  *
  * Messages go out as they are made, tables after the samples; proto3 does not care for the order.
  */
-#include "exporter.h"
+#include "pprof.h"
 
 #include <string.h>
 
-enum profile_field {
-	PROFILE_SAMPLE_TYPE = 1,
-	PROFILE_SAMPLE,
-	PROFILE_MAPPING,
-	PROFILE_LOCATION,
-	PROFILE_FUNCTION,
-	PROFILE_STRING_TABLE,
-	PROFILE_TIME_NANOS = 9,
-	PROFILE_DURATION_NANOS,
-	PROFILE_PERIOD_TYPE,
-	PROFILE_PERIOD,
-	PROFILE_COMMENT,
-	PROFILE_DEFAULT_SAMPLE_TYPE,
-};
 enum value_type_field { VALUE_TYPE_TYPE = 1, VALUE_TYPE_UNIT };
 enum sample_field { SAMPLE_LOCATION_ID = 1, SAMPLE_VALUE, SAMPLE_LABEL };
 enum label_field { LABEL_KEY = 1, LABEL_STR, LABEL_NUM, LABEL_NUM_UNIT };
-enum mapping_field {
-	MAPPING_ID = 1,
-	MAPPING_MEMORY_START,
-	MAPPING_MEMORY_LIMIT,
-	MAPPING_FILE_OFFSET,
-	MAPPING_FILENAME,
-	MAPPING_BUILD_ID,
-	MAPPING_HAS_FUNCTIONS,
-	MAPPING_HAS_FILENAMES,
-	MAPPING_HAS_LINE_NUMBERS,
-};
-enum location_field { LOCATION_ID = 1, LOCATION_MAPPING_ID, LOCATION_LINE = 4 };
-enum line_field { LINE_FUNCTION_ID = 1, LINE_LINE };
-enum function_field { FUNCTION_ID = 1, FUNCTION_NAME, FUNCTION_FILENAME = 4, FUNCTION_START_LINE };
 
 struct column {
 	bool is_measured; /* has a sample */
@@ -76,25 +47,6 @@ struct peak {
 	const struct row *row; /* last of its run */
 };
 
-struct pprof {
-	const struct profile *profile;
-	uint32_t measurement;
-	struct proto proto;
-
-	struct intern labels;
-	struct wire_buffer label_bytes; /* the fields of one id of them */
-	uint32_t label_bytes_of; /* 0: of none yet */
-	struct proto_ids functions, locations;
-	struct column *columns; /* by metric */
-	uint32_t column_count;
-	uint64_t *values; /* one for each column */
-	struct row *rows;
-	size_t row_count;
-	const struct profile_metric *main; /* what viewers show first */
-	struct peak *peaks; /* by profile's function id - 1; NULL: nothing is known of errors */
-	uint32_t mapping_count;
-};
-
 static void pprof_write(const struct profile *profile, uint32_t measurement,
 			const struct exporter_settings *settings, struct sink *sink);
 static bool make_tables(struct pprof *pprof);
@@ -116,11 +68,6 @@ static void put_labels(struct pprof *pprof, const struct row *row);
 static void make_labels(struct pprof *pprof, uint32_t labels);
 static void put_text_label(struct pprof *pprof, const char *key, const char *text);
 static void put_label(struct pprof *pprof, const char *key, uint64_t number, const char *unit);
-static void write_locations(struct pprof *pprof);
-static void write_functions(struct pprof *pprof);
-static void write_mappings(struct pprof *pprof);
-static void write_mapping(struct pprof *pprof, const struct profile_mapping *mapping);
-static void write_python_mapping(struct pprof *pprof);
 static void write_span(struct pprof *pprof);
 static void write_period(struct pprof *pprof);
 static void write_comments(struct pprof *pprof);
@@ -140,9 +87,7 @@ static void pprof_write(const struct profile *profile, uint32_t measurement,
 		write_sample_types(&pprof);
 		make_peaks(&pprof);
 		each_sample(&pprof, write_sample);
-		write_mappings(&pprof);
-		write_locations(&pprof);
-		write_functions(&pprof);
+		pprof_write_tables(&pprof);
 		write_span(&pprof);
 		write_period(&pprof);
 		write_comments(&pprof);
@@ -395,86 +340,6 @@ static void put_label(struct pprof *pprof, const char *key, uint64_t number, con
 	wire_put_field(&pprof->proto.inner, LABEL_NUM, number);
 	wire_put_field(&pprof->proto.inner, LABEL_NUM_UNIT, proto_string(&pprof->proto, unit));
 	proto_end_inner(&pprof->proto, SAMPLE_LABEL);
-}
-
-static void write_mappings(struct pprof *pprof)
-{
-	const struct profile *profile = pprof->profile;
-	uint32_t program = profile->process_count ? profile->processes[0].program : 0;
-	size_t first = 0;
-
-	while (first < profile->mapping_count && profile->mappings[first].file != program)
-		first++;
-	if (first < profile->mapping_count)
-		write_mapping(pprof, &profile->mappings[first]);
-	else if (program != 0)
-		write_mapping(pprof, &(struct profile_mapping){ .file = program });
-	for (size_t i = 0; i < profile->mapping_count; i++)
-		if (i != first)
-			write_mapping(pprof, &profile->mappings[i]);
-	write_python_mapping(pprof);
-}
-
-static void write_mapping(struct pprof *pprof, const struct profile_mapping *mapping)
-{
-	const struct profile *profile = pprof->profile;
-
-	wire_put_field(&pprof->proto.message, MAPPING_ID, ++pprof->mapping_count);
-	wire_put_field(&pprof->proto.message, MAPPING_MEMORY_START, mapping->start);
-	wire_put_field(&pprof->proto.message, MAPPING_MEMORY_LIMIT, mapping->end);
-	wire_put_field(&pprof->proto.message, MAPPING_FILE_OFFSET, mapping->offset);
-	wire_put_field(&pprof->proto.message, MAPPING_FILENAME,
-		       proto_string(&pprof->proto, profile_string(profile, mapping->file)));
-	wire_put_field(&pprof->proto.message, MAPPING_BUILD_ID,
-		       proto_string(&pprof->proto, profile_string(profile, mapping->build_id)));
-	proto_end(&pprof->proto, PROFILE_MAPPING);
-}
-
-static void write_python_mapping(struct pprof *pprof)
-{
-	wire_put_field(&pprof->proto.message, MAPPING_ID, ++pprof->mapping_count);
-	wire_put_field(&pprof->proto.message, MAPPING_FILENAME,
-		       proto_string(&pprof->proto, "[python]"));
-	wire_put_field(&pprof->proto.message, MAPPING_HAS_FUNCTIONS, true);
-	wire_put_field(&pprof->proto.message, MAPPING_HAS_FILENAMES, true);
-	wire_put_field(&pprof->proto.message, MAPPING_HAS_LINE_NUMBERS, true);
-	proto_end(&pprof->proto, PROFILE_MAPPING);
-}
-
-static void write_locations(struct pprof *pprof)
-{
-	for (uint32_t i = 0; i < pprof->locations.count; i++) {
-		const struct profile_frame *frame =
-			&pprof->profile->frames[pprof->locations.rows[i] - 1];
-
-		wire_put_field(&pprof->proto.message, LOCATION_ID, i + 1);
-		wire_put_field(&pprof->proto.message, LOCATION_MAPPING_ID, pprof->mapping_count);
-		wire_put_field(&pprof->proto.inner, LINE_FUNCTION_ID,
-			       proto_id(&pprof->functions, frame->function));
-		wire_put_field(&pprof->proto.inner, LINE_LINE, frame->line);
-		proto_end_inner(&pprof->proto, LOCATION_LINE);
-		proto_end(&pprof->proto, PROFILE_LOCATION);
-	}
-}
-
-static void write_functions(struct pprof *pprof)
-{
-	const struct profile *profile = pprof->profile;
-
-	for (uint32_t i = 0; i < pprof->functions.count; i++) {
-		const struct profile_function *function =
-			&profile->functions[pprof->functions.rows[i] - 1];
-
-		wire_put_field(&pprof->proto.message, FUNCTION_ID, i + 1);
-		wire_put_field(&pprof->proto.message, FUNCTION_NAME,
-			       proto_string(&pprof->proto,
-					    profile_string(profile, function->full)));
-		wire_put_field(&pprof->proto.message, FUNCTION_FILENAME,
-			       proto_string(&pprof->proto,
-					    profile_string(profile, function->file)));
-		wire_put_field(&pprof->proto.message, FUNCTION_START_LINE, function->first_line);
-		proto_end(&pprof->proto, PROFILE_FUNCTION);
-	}
 }
 
 /* From the first start to the last end, on the wall clock. */

@@ -9,6 +9,8 @@
 
 #include "exporter.h"
 
+#include <zlib.h>
+
 #define DEBIAN_PPROF "/usr/lib/go-1.19/pkg/tool/linux_amd64/pprof"
 
 static const char *const hostile_names[] = {
@@ -70,6 +72,65 @@ static UNUSED struct profile *hostile_profile(uint64_t seed, struct filled *fill
 	return profile;
 }
 
+/* main.main (/srv/main.py:2) calls code of the executable and of two libraries, one of hostile names:
+ *
+ *   main -> eval (1) -> hot (2)                        100
+ *                    -> hot (2), elsewhere             200
+ *                    -> [libfoo.so+0x1234] (2)         400
+ *        -> eval (1), elsewhere -> _ZN3foo3barEv (3)   800
+ *                               -> a;b\n1 (3)          1600
+ *
+ * Numbers are those of mappings.
+ */
+#define NATIVE_VALUE 3100
+
+static UNUSED struct profile *native_profile(void)
+{
+	static const char *const files[] = { "/usr/bin/python3", "/usr/lib/libfoo.so",
+					     "/opt/x;y\nz.so" };
+	static const struct {
+		const char *name;
+		uint32_t mapping;
+		uint64_t address;
+	} leaves[] = {
+		{ "hot", 2, 0x1000 },
+		{ "hot", 2, 0x1002 },
+		{ "[libfoo.so+0x1234]", 2, 0x1234 },
+		{ "_ZN3foo3barEv", 3, 0x1100 },
+		{ "a;b\n1", 3, 0x1200 },
+	};
+	struct recording_head head = make_head(in_scratch("native"));
+	struct recording *recording = recording_new(&head);
+	struct profile *profile = profile_new();
+	uint32_t root = recording_put_node(
+		recording, 0,
+		recording_put_frame(recording,
+				    put_function(recording, "main", "main", "/srv/main.py", 1), 2));
+
+	profile_keep_points(profile);
+	for (unsigned i = 0; i < PROF_COUNT(files); i++)
+		recording_put_mapping(
+			recording, &(struct recording_mapping){ (i + 1) * 0x100000,
+								(i + 1) * 0x100000 + 0x8000, 0x1000,
+								files[i], i == 1 ? "abcd" : "" });
+	for (unsigned i = 0; i < PROF_COUNT(leaves); i++) {
+		uint32_t eval = put_native(recording, "eval", files[0], 1, 0x100500 + i / 3);
+		uint32_t leaf = put_native(
+			recording, leaves[i].name, files[leaves[i].mapping - 1], leaves[i].mapping,
+			leaves[i].mapping * 0x100000 + leaves[i].address - 0x1000);
+		uint32_t node = recording_put_node(recording,
+						   recording_put_node(recording, root, eval), leaf);
+
+		recording_put_sample(recording, &(struct recording_sample){
+							1, 0, node, START_NS + i, 100u << i, 0 });
+	}
+	flush_good(recording, START_NS + 1000000);
+	recording_free(recording);
+	cr_assert_null(profile_add_file(profile, head.path));
+	cr_assert_null(profile_finish(profile));
+	return profile;
+}
+
 static UNUSED struct bytes export_measurement(const struct exporter_hooks *hooks,
 					      const struct profile *profile, uint32_t measurement,
 					      bool lines)
@@ -92,6 +153,23 @@ static UNUSED struct bytes export_to_memory(const struct exporter_hooks *hooks,
 					    const struct profile *profile, bool lines)
 {
 	return export_measurement(hooks, profile, measurement_of(profile), lines);
+}
+
+/* What is in a gzip stream. */
+static UNUSED struct bytes inflate_bytes(struct bytes packed)
+{
+	size_t room = packed.size * 1000;
+	struct bytes plain = { keep(malloc(room)), 0 };
+	z_stream stream = { .next_in = packed.bytes,
+			    .avail_in = (unsigned)packed.size,
+			    .next_out = plain.bytes,
+			    .avail_out = (unsigned)room };
+
+	cr_assert_eq(inflateInit2(&stream, 15 + 16), Z_OK);
+	cr_assert_eq(inflate(&stream, Z_FINISH), Z_STREAM_END);
+	inflateEnd(&stream);
+	plain.size = stream.total_out;
+	return plain;
 }
 
 /* What pprof prints; the test is skipped where there is no pprof. */

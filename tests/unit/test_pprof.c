@@ -3,8 +3,6 @@
 #include "../../cli/pprof_read.h"
 #include "utf8.h"
 
-#include <zlib.h>
-
 extern const struct exporter_hooks pprof_exporter;
 
 /* What a reading of the file gave. */
@@ -114,22 +112,6 @@ struct message {
 	unsigned mappings, default_seen, units;
 	bool system_name;
 };
-
-static struct bytes inflate_bytes(struct bytes packed)
-{
-	size_t room = packed.size * 1000;
-	struct bytes plain = { keep(malloc(room)), 0 };
-	z_stream stream = { .next_in = packed.bytes,
-			    .avail_in = (unsigned)packed.size,
-			    .next_out = plain.bytes,
-			    .avail_out = (unsigned)room };
-
-	cr_assert_eq(inflateInit2(&stream, 15 + 16), Z_OK);
-	cr_assert_eq(inflate(&stream, Z_FINISH), Z_STREAM_END);
-	inflateEnd(&stream);
-	plain.size = stream.total_out;
-	return plain;
-}
 
 static void check_message(struct message *message, const struct wire_field *outer)
 {
