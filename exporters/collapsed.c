@@ -124,7 +124,7 @@ static void make_steps(struct collapsed *collapsed)
 	}
 }
 
-/* "module.qualname (file:line)"; what has no file, or is one, is its name alone. */
+/* "module.qualname (file:line)", "name (library)"; what has no file, or is one or says it, is its name alone. */
 static uint32_t frame_text(struct collapsed *collapsed, uint32_t frame)
 {
 	const struct profile *profile = collapsed->profile;
@@ -132,18 +132,23 @@ static uint32_t frame_text(struct collapsed *collapsed, uint32_t frame)
 	const struct profile_function *function = &profile->functions[row->function - 1];
 	uint32_t line = collapsed->settings->lines ? row->line : function->first_line;
 	uint32_t *id = &collapsed->frame_texts[frame - 1];
+	const char *name = profile_string(profile, function->full);
+	const char *file = profile_string(profile, function->file);
+	bool is_native = profile_origin(profile, function) == PROFILE_NATIVE;
 	char number[16] = "";
 
 	if (*id != 0)
 		return *id;
 	wire_clear(&collapsed->text);
-	put_clean(&collapsed->text, profile_string(profile, function->full));
+	put_clean(&collapsed->text, name);
 	if (function->kind != RECORDING_MARKER && function->file != 0 &&
-	    function->file != function->full) {
-		if (line != 0 || function->first_line != 0)
+	    function->file != function->full && !(is_native && name[0] == '[')) {
+		if (is_native)
+			file = profile_base_name(file);
+		else if (line != 0 || function->first_line != 0)
 			log_format(number, sizeof(number), ":%u", line);
 		wire_put(&collapsed->text, " (", 2);
-		put_clean(&collapsed->text, profile_string(profile, function->file));
+		put_clean(&collapsed->text, file);
 		wire_put(&collapsed->text, number, strlen(number));
 		wire_put(&collapsed->text, ")", 1);
 	}

@@ -148,6 +148,8 @@ uint64_t profile_period(const struct profile *profile, uint32_t measurement);
 /* Whose code a function is, by where its file lies. drainer, tool */
 enum profile_origin profile_origin(const struct profile *profile,
 				   const struct profile_function *function);
+/* A path without its directories. any */
+const char *profile_base_name(const char *path);
 /* "standard library". any */
 const char *profile_origin_name(enum profile_origin origin);
 

@@ -19,9 +19,8 @@ void profile_put_title(const struct profile *profile, uint32_t measurement,
 	wire_clear(text);
 	if (profile->process_count) {
 		const char *program = profile_string(profile, profile->processes[0].program);
-		const char *slash = strrchr(program, '/');
 
-		put(text, slash ? slash + 1 : program);
+		put(text, profile_base_name(program));
 		log_format(numbers, sizeof(numbers), " (pid %llu",
 			   (unsigned long long)profile->processes[0].pid);
 		put(text, numbers);
@@ -51,6 +50,13 @@ void profile_put_thread(const struct profile *profile, uint32_t thread, struct w
 	put(text, row->tid ? numbers : "");
 	put(text, ")");
 	wire_put_u8(text, '\0');
+}
+
+const char *profile_base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
 }
 
 static void put(struct wire_buffer *text, const char *more)

@@ -185,7 +185,11 @@ static uint32_t frame_row(struct summary *summary, uint32_t frame)
 	const struct profile_frame *at = &profile->frames[frame - 1];
 	const struct profile_function *function = &profile->functions[at->function - 1];
 	const char *file = profile_string(profile, function->file);
-	struct summary_row row = { .name = profile_string(profile, function->full), .file = file };
+	struct summary_row row = {
+		.name = profile_string(profile, function->full),
+		.file = file,
+		.is_native = profile_origin(profile, function) == PROFILE_NATIVE,
+	};
 
 	if (summary->frame_rows[frame - 1] != 0)
 		return summary->frame_rows[frame - 1];
@@ -200,13 +204,15 @@ static uint32_t frame_row(struct summary *summary, uint32_t frame)
 	return summary->frame_rows[frame - 1] = put_row(summary, &row);
 }
 
-/* A marker is of no module: it stands for itself. */
+/* A marker is of no module: it stands for itself. Native code has its library for one. */
 static const char *module_of(const struct profile *profile, const struct profile_function *row)
 {
 	const char *module = profile_string(profile, row->module);
 
 	if (row->kind == RECORDING_MARKER)
 		return profile_string(profile, row->full);
+	if (profile_origin(profile, row) == PROFILE_NATIVE)
+		return profile_base_name(profile_string(profile, row->file));
 	return *module ? module : NO_MODULE;
 }
 

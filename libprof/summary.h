@@ -29,6 +29,7 @@ enum summary_side { SUMMARY_ALL, SUMMARY_CALLERS, SUMMARY_CALLEES };
 struct summary_row {
 	const char *name, *file; /* file: "" for none */
 	uint64_t number; /* line, or the thread's id; 0: none */
+	bool is_native; /* the file is an executable or a library */
 	uint64_t pid; /* of a thread */
 	uint64_t self, total;
 	bool asked; /* whose callers or callees are summed */

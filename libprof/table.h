@@ -38,7 +38,7 @@ void table_line(const struct table *table, const char *key, const char *separato
 		const char *value);
 /* A foreign text in at most `columns` columns. Returns the columns used. drainer, tool */
 unsigned table_text(const struct table *table, const char *text, unsigned columns);
-/* "name (dir/file.py:12)" in at most `columns` columns; where there is no room the directory goes first, then
+/* "name (dir/file.py:12)", "name (library.so)", "[library.so+0x1f]" in at most `columns` columns; where there is no room the directory goes first, then
    the file. drainer, tool */
 void table_name(const struct table *table, enum summary_by by, const struct summary_row *row,
 		unsigned columns);

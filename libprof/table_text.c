@@ -73,10 +73,13 @@ void table_name(const struct table *table, enum summary_by by, const struct summ
 	if (by == SUMMARY_THREAD)
 		log_format(place, sizeof(place), "pid %llu, thread %llu)",
 			   (unsigned long long)row->pid, (unsigned long long)row->number);
-	else if (*file != '\0')
+	else if (row->is_native && row->name[0] != '[')
+		log_format(place, sizeof(place), ")");
+	else if (!row->is_native && *file != '\0')
 		log_format(place, sizeof(place), ":%llu)", (unsigned long long)row->number);
 	rest = (unsigned)strlen(place) + 2;
-	if (slash && columns_count(row->name) + columns_count(file) + rest > columns)
+	if (slash &&
+	    (row->is_native || columns_count(row->name) + columns_count(file) + rest > columns))
 		file = slash + 1;
 	used = table_text(table, row->name, columns);
 	if (place[0] == '\0' || used + columns_count(file) + rest > columns)

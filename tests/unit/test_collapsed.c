@@ -119,3 +119,21 @@ Test(collapsed, lines_may_be_the_current_ones, .fini = remove_scratch)
 		strstr(text, "app.main (/srv/app.py:4);app.A.leaf (/srv/app.py:12) 4\n"));
 	profile_free(profile);
 }
+
+Test(collapsed, native_code_has_its_library, .fini = remove_scratch)
+{
+	struct profile *profile = native_profile();
+
+	for (unsigned lines = 0; lines < 2; lines++)
+		cr_assert_str_eq(
+			(char *)export_to_memory(&collapsed_exporter, profile, lines).bytes,
+			lines ? "main.main (/srv/main.py:2);eval (python3);hot (libfoo.so) 300\n"
+				"main.main (/srv/main.py:2);eval (python3);[libfoo.so+0x1234] 400\n"
+				"main.main (/srv/main.py:2);eval (python3);_ZN3foo3barEv (x:y z.so) 800\n"
+				"main.main (/srv/main.py:2);eval (python3);a:b 1 (x:y z.so) 1600\n" :
+				"main.main (/srv/main.py:1);eval (python3);hot (libfoo.so) 300\n"
+				"main.main (/srv/main.py:1);eval (python3);[libfoo.so+0x1234] 400\n"
+				"main.main (/srv/main.py:1);eval (python3);_ZN3foo3barEv (x:y z.so) 800\n"
+				"main.main (/srv/main.py:1);eval (python3);a:b 1 (x:y z.so) 1600\n");
+	profile_free(profile);
+}
