@@ -158,7 +158,10 @@ static void write_top_row(struct flamegraph *page, const struct total *total, ui
 	if (file) {
 		sink_puts(page->sink, "<br><small><bdi>");
 		put_html(page, file);
-		sink_format(page->sink, "</bdi>:%u</small>", frame->line);
+		sink_puts(page->sink, "</bdi>");
+		if (frame->line)
+			sink_format(page->sink, ":%u", frame->line);
+		sink_puts(page->sink, "</small>");
 	}
 	sink_puts(page->sink, "\n");
 }

@@ -1,7 +1,7 @@
 // page.js - the page: what it shows follows from `state`, events change the state.
 //
 //   event -> go(changes) -> address -> show() -> view -> graph or table
-const ORIGINS = ["program", "standard", "package", "c", "profiler"];
+const ORIGINS = ["program", "standard", "package", "c", "native", "profiler"];
 const view = { key: "", tree: null, zoom: 0, marks: null };
 const sums = new Map();
 

@@ -46,8 +46,8 @@ function label(id) {
 const shortLabel = id => id ? visible(data.strings[frame(id, 1)]) : "all";
 
 function place(id) {
-	const file = id ? data.strings[frame(id, 2)] : "";
-	return file && visible(file) + ":" + frame(id, 3);
+	const file = id ? data.strings[frame(id, 2)] : "", line = id ? frame(id, 3) : 0;
+	return visible(file) + (file && line ? ":" + line : "");
 }
 
 const originOf = id => frame(id, 4);

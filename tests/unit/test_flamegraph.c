@@ -469,3 +469,46 @@ Test(flamegraph, a_base_that_is_the_same_adds_no_frame, .fini = remove_scratch)
 	cr_assert_eq(page.cells.count, 2 * alone.cells.count);
 	profile_free(profile);
 }
+
+Test(flamegraph, native_functions_are_one_box, .fini = remove_scratch)
+{
+	struct profile *profile = native_profile();
+
+	for (unsigned lines = 0; lines < 2; lines++) {
+		struct page page = read_page(profile, lines);
+		const uint64_t *eval = frame_of(&page, 2);
+
+		cr_assert_eq(page.nodes.count / 2, 6);
+		cr_assert_eq(page.frames.count / FRAME_NUMBERS, 6);
+		cr_expect_str_eq(page.strings[eval[FRAME_NAME]], "eval");
+		cr_expect_str_eq(page.strings[eval[FRAME_FILE]], "/usr/bin/python3");
+		cr_expect_eq(eval[FRAME_LINE], 0);
+		cr_expect_eq(eval[FRAME_ORIGIN], PROFILE_NATIVE);
+		cr_expect_null(strstr((char *)page.all.bytes, "/usr/lib/libfoo.so</bdi>:"));
+		cr_expect_not_null(
+			strstr((char *)page.all.bytes, "/usr/lib/libfoo.so</bdi></small>"));
+	}
+	profile_free(profile);
+}
+
+/* The page's names of the colours are in the order of the profile's origins. */
+Test(flamegraph, each_origin_has_a_colour)
+{
+	static const char *const colours[] = {
+		[PROFILE_PROGRAM] = "\"program\"", [PROFILE_STANDARD] = "\"standard\"",
+		[PROFILE_PACKAGE] = "\"package\"", [PROFILE_C] = "\"c\"",
+		[PROFILE_NATIVE] = "\"native\"",   [PROFILE_MARKER] = "\"profiler\"",
+	};
+	size_t bytes = (size_t)(flamegraph_tail_end - flamegraph_tail);
+	char *script = keep(strndup(flamegraph_tail, bytes)), *end;
+	char *at = strstr(script, "ORIGINS=[");
+
+	cr_assert_eq(PROF_COUNT(colours), PROFILE_ORIGINS);
+	cr_assert_not_null(at);
+	end = strchr(at, ']');
+	for (unsigned i = 0; i < PROFILE_ORIGINS; i++) {
+		at = strstr(at, colours[i]);
+		cr_assert(at && at < end, "%s", colours[i]);
+	}
+	cr_assert_null(memchr(at, ',', (size_t)(end - at)), "no more of them");
+}
