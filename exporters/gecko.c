@@ -2,7 +2,7 @@
  * gecko.c - Firefox Profiler's "processed profile": threads beside each other on one clock.
  *
  *   thread (of the measurement's first metric)
- *     samples ---> stackTable (frame, prefix) ---> frameTable (line, category) ---> funcTable ---> strings
+ *     samples ---> stackTable ---> frameTable ---> funcTable ---> strings, libs    (gecko_tables.c)
  *
  * Each thread has tables of its own, of what it uses; strings are shared.  A sample stands at the time when it was
  * taken and weighs what it measured: of CPU time, what the thread used since the sample before, which is its
@@ -34,16 +34,7 @@ static bool has_ended(const struct gecko *gecko, const struct profile_run *run);
 static void write_samples(struct gecko *gecko, const struct profile_run *run);
 static void write_deltas(struct gecko *gecko, const struct profile_run *run);
 static const char *weight_type(const struct gecko *gecko);
-static void write_stack_table(struct gecko *gecko);
-static void write_frame_table(struct gecko *gecko);
-static void write_function_table(struct gecko *gecko);
-static void write_empty_tables(struct gecko *gecko);
-static const struct profile_frame *frame_at(const struct gecko *gecko, uint32_t index);
-static const struct profile_function *function_at(const struct gecko *gecko, uint32_t index);
-static void put_line_or_null(struct gecko *gecko, uint32_t line);
-static void put_string_or_null(struct gecko *gecko, uint32_t text);
 static void write_strings(struct gecko *gecko);
-static void put_names(struct json *json, const char *key, const char *const *names);
 static void release(struct gecko *gecko);
 
 const struct exporter_hooks gecko_exporter = { .points = true, .write = gecko_write };
@@ -62,8 +53,8 @@ static void gecko_write(const struct profile *profile, uint32_t measurement,
 	if (begin(&gecko)) {
 		json_begin(json, '{');
 		write_meta(&gecko);
-		put_names(json, "libs", NULL);
-		put_names(json, "pages", NULL);
+		gecko_write_libraries(&gecko);
+		gecko_put_names(json, "pages", NULL);
 		gecko_write_counters(&gecko);
 		write_threads(&gecko);
 		write_strings(&gecko);
@@ -83,6 +74,7 @@ static bool begin(struct gecko *gecko)
 	gecko->failed = !proto_ids_init(&gecko->nodes, profile->node_count) ||
 			!proto_ids_init(&gecko->frames, profile->frame_count) ||
 			!proto_ids_init(&gecko->functions, profile->function_count);
+	gecko->failed = gecko->failed || !gecko_find_libraries(gecko);
 	if (profile_next_run(profile, gecko->measurement, &run))
 		gecko->metric = run.metric;
 	gecko->start_realtime_ns = UINT64_MAX;
@@ -121,9 +113,9 @@ static void write_meta(struct gecko *gecko)
 	write_categories(gecko);
 	json_key(json, "extensions");
 	json_begin(json, '{');
-	put_names(json, "id", NULL);
-	put_names(json, "name", NULL);
-	put_names(json, "baseURL", NULL);
+	gecko_put_names(json, "id", NULL);
+	gecko_put_names(json, "name", NULL);
+	gecko_put_names(json, "baseURL", NULL);
 	json_put_number(json, "length", 0);
 	json_end(json, '}');
 	gecko_write_schemas(gecko);
@@ -132,7 +124,7 @@ static void write_meta(struct gecko *gecko)
 	for (size_t i = 0; i < PROF_COUNT(units); i++)
 		json_put_text(json, units[i][0], units[i][1]);
 	json_end(json, '}');
-	json_put_word(json, "usesOnlyOneStackType", "true");
+	json_put_word(json, "usesOnlyOneStackType", gecko->libraries.count ? "false" : "true");
 	json_put_word(json, "sourceCodeIsNotOnSearchfox", "true");
 	json_put_word(json, "keepProfileThreadOrder", "true");
 	json_end(json, '}');
@@ -144,7 +136,7 @@ static void write_categories(struct gecko *gecko)
 	static const char *const colors[PROFILE_ORIGINS] = {
 		[PROFILE_PROGRAM] = "orange", [PROFILE_STANDARD] = "green",
 		[PROFILE_PACKAGE] = "blue",   [PROFILE_C] = "purple",
-		[PROFILE_MARKER] = "grey",
+		[PROFILE_NATIVE] = "red",     [PROFILE_MARKER] = "grey",
 	};
 	static const char *const other[] = { "Other", NULL };
 	struct json *json = &gecko->json;
@@ -155,7 +147,7 @@ static void write_categories(struct gecko *gecko)
 		json_begin(json, '{');
 		json_put_text(json, "name", profile_origin_name(origin));
 		json_put_text(json, "color", colors[origin] ? colors[origin] : "darkgrey");
-		put_names(json, "subcategories", other);
+		gecko_put_names(json, "subcategories", other);
 		json_end(json, '}');
 	}
 	json_end(json, ']');
@@ -203,10 +195,7 @@ static void write_thread(struct gecko *gecko, const struct profile_run *run)
 	json_put_text(json, "processName", profile_string(profile, process->program));
 	write_lifetime(gecko, run);
 	write_samples(gecko, run);
-	write_stack_table(gecko);
-	write_frame_table(gecko);
-	write_function_table(gecko);
-	write_empty_tables(gecko);
+	gecko_write_tables(gecko);
 	gecko_write_markers(gecko, run);
 	json_end(json, '}');
 }
@@ -224,7 +213,7 @@ static void take_stacks(struct gecko *gecko, const struct profile_run *run)
 	for (uint32_t i = 0; i < gecko->nodes.count; i++)
 		proto_id(&gecko->frames, profile->nodes[gecko->nodes.rows[i] - 1].frame);
 	for (uint32_t i = 0; i < gecko->frames.count; i++)
-		proto_id(&gecko->functions, frame_at(gecko, i)->function);
+		proto_id(&gecko->functions, profile->frames[gecko->frames.rows[i] - 1].function);
 }
 
 static void take_stack(struct gecko *gecko, uint32_t node)
@@ -268,7 +257,7 @@ static void write_lifetime(struct gecko *gecko, const struct profile_run *run)
 		json_decimal(json, gecko_time(gecko, process, last_ns), GECKO_NS_DIGITS);
 	else
 		json_word(json, "null");
-	put_names(json, "pausedRanges", NULL);
+	gecko_put_names(json, "pausedRanges", NULL);
 }
 
 /* What a thread used since its last sample is recorded when it ends. */
@@ -371,139 +360,6 @@ bool gecko_is_time(const struct gecko *gecko)
 		      "nanoseconds") == 0;
 }
 
-static void write_stack_table(struct gecko *gecko)
-{
-	const struct profile *profile = gecko->profile;
-	struct json *json = &gecko->json;
-
-	json_line(json);
-	json_key(json, "stackTable");
-	json_begin(json, '{');
-	json_key(json, "frame");
-	json_begin(json, '[');
-	for (uint32_t i = 0; i < gecko->nodes.count; i++)
-		json_number(json,
-			    gecko->frames.ids[profile->nodes[gecko->nodes.rows[i] - 1].frame - 1] -
-				    1);
-	json_end(json, ']');
-	json_key(json, "prefix");
-	json_begin(json, '[');
-	for (uint32_t i = 0; i < gecko->nodes.count; i++) {
-		uint32_t parent = profile->nodes[gecko->nodes.rows[i] - 1].parent;
-
-		if (parent)
-			json_number(json, gecko->nodes.ids[parent - 1] - 1);
-		else
-			json_word(json, "null");
-	}
-	json_end(json, ']');
-	json_put_number(json, "length", gecko->nodes.count);
-	json_end(json, '}');
-}
-
-static void write_frame_table(struct gecko *gecko)
-{
-	const struct profile *profile = gecko->profile;
-	struct json *json = &gecko->json;
-	uint32_t count = gecko->frames.count;
-
-	json_line(json);
-	json_key(json, "frameTable");
-	json_begin(json, '{');
-	gecko_put_same(gecko, "address", count, "-1");
-	gecko_put_same(gecko, "inlineDepth", count, "0");
-	json_key(json, "category");
-	json_begin(json, '[');
-	for (uint32_t i = 0; i < count; i++) {
-		uint32_t function = frame_at(gecko, i)->function;
-
-		json_number(json, profile_origin(profile, &profile->functions[function - 1]));
-	}
-	json_end(json, ']');
-	gecko_put_same(gecko, "subcategory", count, "0");
-	json_key(json, "func");
-	json_begin(json, '[');
-	for (uint32_t i = 0; i < count; i++)
-		json_number(json, gecko->functions.ids[frame_at(gecko, i)->function - 1] - 1);
-	json_end(json, ']');
-	gecko_put_same(gecko, "nativeSymbol", count, "null");
-	gecko_put_same(gecko, "innerWindowID", count, "null");
-	json_key(json, "line");
-	json_begin(json, '[');
-	for (uint32_t i = 0; i < count; i++)
-		put_line_or_null(gecko, frame_at(gecko, i)->line);
-	json_end(json, ']');
-	gecko_put_same(gecko, "column", count, "null");
-	json_put_number(json, "length", count);
-	json_end(json, '}');
-}
-
-static void write_function_table(struct gecko *gecko)
-{
-	struct json *json = &gecko->json;
-	uint32_t count = gecko->functions.count;
-
-	json_line(json);
-	json_key(json, "funcTable");
-	json_begin(json, '{');
-	json_key(json, "name");
-	json_begin(json, '[');
-	for (uint32_t i = 0; i < count; i++)
-		put_string_or_null(gecko, function_at(gecko, i)->full);
-	json_end(json, ']');
-	gecko_put_same(gecko, "isJS", count, "false");
-	gecko_put_same(gecko, "relevantForJS", count, "false");
-	gecko_put_same(gecko, "resource", count, "-1");
-	json_key(json, "fileName");
-	json_begin(json, '[');
-	for (uint32_t i = 0; i < count; i++)
-		put_string_or_null(gecko, function_at(gecko, i)->file);
-	json_end(json, ']');
-	json_key(json, "lineNumber");
-	json_begin(json, '[');
-	for (uint32_t i = 0; i < count; i++)
-		put_line_or_null(gecko, function_at(gecko, i)->first_line);
-	json_end(json, ']');
-	gecko_put_same(gecko, "columnNumber", count, "null");
-	json_put_number(json, "length", count);
-	json_end(json, '}');
-}
-
-/* What the format wants and we have nothing of. */
-static void write_empty_tables(struct gecko *gecko)
-{
-	static const char *const resources[] = { "lib", "name", "host", "type", NULL };
-	static const char *const symbols[] = { "libIndex", "address", "name", "functionSize",
-					       NULL };
-	static const struct {
-		const char *name;
-		const char *const *columns;
-	} tables[] = {
-		{ "resourceTable", resources },
-		{ "nativeSymbols", symbols },
-	};
-	struct json *json = &gecko->json;
-
-	for (size_t i = 0; i < PROF_COUNT(tables); i++) {
-		json_key(json, tables[i].name);
-		json_begin(json, '{');
-		for (const char *const *column = tables[i].columns; *column; column++)
-			put_names(json, *column, NULL);
-		json_put_number(json, "length", 0);
-		json_end(json, '}');
-	}
-}
-
-static const struct profile_frame *frame_at(const struct gecko *gecko, uint32_t index)
-{
-	return &gecko->profile->frames[gecko->frames.rows[index] - 1];
-}
-
-static const struct profile_function *function_at(const struct gecko *gecko, uint32_t index)
-{
-	return &gecko->profile->functions[gecko->functions.rows[index] - 1];
-}
-
 void gecko_put_same(struct gecko *gecko, const char *key, size_t count, const char *word)
 {
 	json_key(&gecko->json, key);
@@ -511,23 +367,6 @@ void gecko_put_same(struct gecko *gecko, const char *key, size_t count, const ch
 	while (count-- > 0)
 		json_word(&gecko->json, word);
 	json_end(&gecko->json, ']');
-}
-
-static void put_line_or_null(struct gecko *gecko, uint32_t line)
-{
-	if (line)
-		json_number(&gecko->json, line);
-	else
-		json_word(&gecko->json, "null");
-}
-
-static void put_string_or_null(struct gecko *gecko, uint32_t text)
-{
-	if (text)
-		json_number(&gecko->json,
-			    gecko_string(gecko, profile_string(gecko->profile, text)));
-	else
-		json_word(&gecko->json, "null");
 }
 
 uint32_t gecko_string(struct gecko *gecko, const char *text)
@@ -553,8 +392,7 @@ static void write_strings(struct gecko *gecko)
 	json_end(json, '}');
 }
 
-/* A list of names, or an empty one (NULL). */
-static void put_names(struct json *json, const char *key, const char *const *names)
+void gecko_put_names(struct json *json, const char *key, const char *const *names)
 {
 	json_key(json, key);
 	json_begin(json, '[');
@@ -569,6 +407,9 @@ static void release(struct gecko *gecko)
 	proto_ids_release(&gecko->nodes);
 	proto_ids_release(&gecko->frames);
 	proto_ids_release(&gecko->functions);
+	intern_release(&gecko->libraries);
+	heap_free(gecko->library_of);
+	proto_ids_release(&gecko->resources);
 	heap_free(gecko->path);
 	wire_release(&gecko->text);
 }

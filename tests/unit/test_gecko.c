@@ -58,6 +58,7 @@ static void check_tables(const struct json_value *file, const struct json_value 
 	const struct json_value *stacks = json_member(thread, "stackTable");
 	const struct json_value *frames = json_member(thread, "frameTable");
 	const struct json_value *functions = json_member(thread, "funcTable");
+	const struct json_value *resources = json_member(thread, "resourceTable");
 	size_t stack_count = check_table(stacks), frame_count = check_table(frames);
 	size_t function_count = check_table(functions);
 
@@ -72,8 +73,13 @@ static void check_tables(const struct json_value *file, const struct json_value 
 	for (size_t i = 0; i < function_count; i++) {
 		check_index(item(functions, "name", i), strings->count);
 		check_index(item(functions, "fileName", i), strings->count);
+		if (strcmp(item(functions, "resource", i)->text, "-1") != 0)
+			check_index(item(functions, "resource", i), check_table(resources));
 	}
-	check_table(json_member(thread, "resourceTable"));
+	for (size_t i = 0; i < check_table(resources); i++) {
+		check_index(item(resources, "lib", i), json_member(file, "libs")->count);
+		check_index(item(resources, "name", i), strings->count);
+	}
 	check_table(json_member(thread, "nativeSymbols"));
 	check_table(json_member(thread, "markers"));
 }
@@ -416,5 +422,53 @@ Test(gecko, a_thread_ends_with_what_it_used_last)
 	threads = threads_of(profile, measurement_of(profile));
 	cr_expect_eq(json_member(&threads->items[0], "unregisterTime")->kind, JSON_NULL);
 	cr_expect_eq(as_ns(json_member(&threads->items[1], "unregisterTime")), 3000000);
+	profile_free(profile);
+}
+
+static const char *string_of(const struct json_value *file, const struct json_value *index)
+{
+	const struct json_value *strings = json_member(json_member(file, "shared"), "stringArray");
+
+	return index->kind == JSON_NULL ? NULL : strings->items[json_whole(index)].text;
+}
+
+Test(gecko, native_functions_are_of_their_libraries, .fini = remove_scratch)
+{
+	struct profile *profile = native_profile();
+	const struct json_value *file = export_json(profile, measurement_of(profile));
+	const struct json_value *thread = &json_member(file, "threads")->items[0];
+	const struct json_value *functions = json_member(thread, "funcTable");
+	const struct json_value *resources = json_member(thread, "resourceTable");
+	const struct json_value *libraries = json_member(file, "libs");
+	unsigned native = 0;
+
+	cr_assert_eq(check_thread(file, thread, true), NATIVE_VALUE);
+	cr_assert_eq(libraries->count, 3);
+	cr_expect_str_eq(json_member(&libraries->items[1], "name")->text, "libfoo.so");
+	cr_expect_str_eq(json_member(&libraries->items[1], "path")->text, "/usr/lib/libfoo.so");
+	cr_expect_str_eq(json_member(&libraries->items[1], "codeId")->text, "abcd");
+	cr_assert_eq(check_table(functions), 6, "each once");
+	for (size_t i = 0; i < 6; i++) {
+		const char *name = string_of(file, item(functions, "name", i));
+		const char *path = string_of(file, item(functions, "fileName", i));
+		size_t resource;
+
+		if (strcmp(name, "main.main") == 0) {
+			cr_expect_str_eq(path, "/srv/main.py");
+			cr_expect_str_eq(item(functions, "isJS", i)->text, "true");
+			continue;
+		}
+		native++;
+		resource = json_whole(item(functions, "resource", i));
+		cr_expect_null(path, "%s", name);
+		cr_expect_str_eq(item(functions, "isJS", i)->text, "false");
+		path = string_of(file, item(resources, "name", resource));
+		cr_expect_str_eq(path, strcmp(name, "eval") == 0	   ? "python3" :
+				       strstr(name, "hot") || *name == '[' ? "libfoo.so" :
+									     "x;y\nz.so");
+	}
+	cr_assert_eq(native, 5);
+	cr_expect_str_eq(json_member(json_member(file, "meta"), "usesOnlyOneStackType")->text,
+			 "false");
 	profile_free(profile);
 }
