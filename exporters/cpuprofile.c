@@ -175,11 +175,15 @@ static uint32_t put_step(struct cpuprofile *cpuprofile, uint32_t parent, uint32_
 	return step + ROOT;
 }
 
-/* A function's id or, with lines, a frame's. */
+/* A function's id or, with lines, a frame's; native code has none, and its functions are numbered behind the frames. */
 static uint32_t key_of(const struct cpuprofile *cpuprofile, uint32_t frame)
 {
-	return cpuprofile->settings->lines ? frame :
-					     cpuprofile->profile->frames[frame - 1].function;
+	const struct profile *profile = cpuprofile->profile;
+	const struct profile_frame *row = &profile->frames[frame - 1];
+
+	if (!cpuprofile->settings->lines)
+		return row->function;
+	return row->mapping ? (uint32_t)profile->frame_count + row->function : frame;
 }
 
 static uint32_t thread_key(uint32_t thread)
@@ -238,10 +242,14 @@ static void write_node(struct cpuprofile *cpuprofile, uint32_t id, uint32_t key)
 	const struct profile *profile = cpuprofile->profile;
 	struct json *json = &cpuprofile->json;
 	bool is_thread = key > UINT32_MAX - profile->thread_count;
-	const struct profile_frame *frame =
-		cpuprofile->settings->lines && key && !is_thread ? &profile->frames[key - 1] : NULL;
-	uint32_t function = frame ? frame->function : key;
+	bool is_frame = cpuprofile->settings->lines && key && key <= profile->frame_count;
+	const struct profile_frame *frame = is_frame ? &profile->frames[key - 1] : NULL;
+	uint32_t function = key;
 
+	if (frame)
+		function = frame->function;
+	else if (cpuprofile->settings->lines)
+		function -= (uint32_t)profile->frame_count;
 	json_begin(json, '{');
 	json_put_number(json, "id", id);
 	if (key == 0) {

@@ -4,7 +4,8 @@
  *   {"format": "monprof", "version": 1, ..., "functions": [...], "frames": [...], "nodes": [...], "samples": [...]}
  *
  * Tables refer to each other by index from 0, null is none.  A node has its parent and its frame, and comes after its
- * parent: a stack is read from its innermost node up.  Only what samples of the measurement need is there.
+ * parent: a stack is read from its innermost node up.  A frame of native code has its address in a mapping.  Only what
+ * samples of the measurement need is there.
  * Every row is a line, so that a program may read the file as it comes.
  */
 #include "exporter.h"
@@ -18,7 +19,7 @@ struct tables {
 	uint32_t measurement;
 	struct json json;
 	bool *needed; /* nodes, by id - 1 */
-	struct proto_ids nodes, frames, functions;
+	struct proto_ids nodes, frames, functions, mappings;
 	uint32_t *metrics; /* number of each metric within the measurement */
 };
 
@@ -30,6 +31,7 @@ static void write_processes(struct tables *tables);
 static void write_notes(struct tables *tables, uint32_t process);
 static void write_threads(struct tables *tables);
 static void write_metrics(struct tables *tables);
+static void write_mappings(struct tables *tables);
 static void write_functions(struct tables *tables);
 static void write_frames(struct tables *tables);
 static void write_nodes(struct tables *tables);
@@ -62,6 +64,7 @@ static void json_write(const struct profile *profile, uint32_t measurement,
 		write_processes(&tables);
 		write_threads(&tables);
 		write_metrics(&tables);
+		write_mappings(&tables);
 		write_functions(&tables);
 		write_frames(&tables);
 		write_nodes(&tables);
@@ -86,7 +89,8 @@ static bool find_needed(struct tables *tables)
 	if (!tables->needed || !tables->metrics ||
 	    !proto_ids_init(&tables->nodes, profile->node_count) ||
 	    !proto_ids_init(&tables->frames, profile->frame_count) ||
-	    !proto_ids_init(&tables->functions, profile->function_count))
+	    !proto_ids_init(&tables->functions, profile->function_count) ||
+	    !proto_ids_init(&tables->mappings, profile->mapping_count))
 		return false;
 	for (size_t i = 0; i < profile->sample_count; i++) {
 		const struct profile_sample *sample = &profile->samples[i];
@@ -102,8 +106,13 @@ static bool find_needed(struct tables *tables)
 		proto_id(&tables->nodes, id);
 		proto_id(&tables->frames, profile->nodes[id - 1].frame);
 	}
-	for (uint32_t i = 0; i < tables->frames.count; i++)
-		proto_id(&tables->functions, profile->frames[tables->frames.rows[i] - 1].function);
+	for (uint32_t i = 0; i < tables->frames.count; i++) {
+		const struct profile_frame *row = &profile->frames[tables->frames.rows[i] - 1];
+
+		proto_id(&tables->functions, row->function);
+		if (row->mapping)
+			proto_id(&tables->mappings, row->mapping);
+	}
 	return true;
 }
 
@@ -198,6 +207,27 @@ static void write_metrics(struct tables *tables)
 	json_end(json, ']');
 }
 
+static void write_mappings(struct tables *tables)
+{
+	const struct profile *profile = tables->profile;
+	struct json *json = begin_table(tables, "mappings");
+
+	for (uint32_t i = 0; i < tables->mappings.count; i++) {
+		const struct profile_mapping *row =
+			&profile->mappings[tables->mappings.rows[i] - 1];
+
+		begin_row(json);
+		json_put_number(json, "process", row->process);
+		json_put_number(json, "start", row->start);
+		json_put_number(json, "end", row->end);
+		json_put_number(json, "offset", row->offset);
+		put_string(tables, "file", row->file);
+		put_string(tables, "build_id", row->build_id);
+		json_end(json, '}');
+	}
+	json_end(json, ']');
+}
+
 static void write_functions(struct tables *tables)
 {
 	static const char *const kinds[] = {
@@ -235,6 +265,11 @@ static void write_frames(struct tables *tables)
 		begin_row(json);
 		json_put_number(json, "function", proto_id(&tables->functions, row->function) - 1);
 		json_put_number(json, "line", row->line);
+		if (row->mapping) {
+			json_put_number(json, "mapping",
+					proto_id(&tables->mappings, row->mapping) - 1);
+			json_put_number(json, "address", row->address);
+		}
 		json_end(json, '}');
 	}
 	json_end(json, ']');
@@ -359,4 +394,5 @@ static void release(struct tables *tables)
 	proto_ids_release(&tables->nodes);
 	proto_ids_release(&tables->frames);
 	proto_ids_release(&tables->functions);
+	proto_ids_release(&tables->mappings);
 }

@@ -2,7 +2,7 @@
  * speedscope.c - speedscope's own format: one "sampled" profile a thread and metric, in order of time.
  *
  *   points of a thread   s1 s1 s2 s1   ->   samples [s1 s2 s1], weights [w1 + w1, w2, w1]
- *   frames               a function each; with lines, a line each
+ *   frames               a function each; with lines, a line each, but for native code, which has none
  *
  * Stacks are root first.  Samples that follow each other and are of the same stack are one: they look the same
  * and sum the same.  The view that opens is the thread that has most of the first metric.
@@ -80,8 +80,9 @@ static bool make_tables(struct speedscope *speedscope)
 	speedscope->failed = !speedscope->frames || !speedscope->functions;
 	for (size_t i = 0; !speedscope->failed && i < profile->frame_count; i++) {
 		uint32_t *of_function = &speedscope->functions[profile->frames[i].function - 1];
+		bool is_line = speedscope->settings->lines && !profile->frames[i].mapping;
 
-		if (speedscope->settings->lines || *of_function == 0)
+		if (is_line || *of_function == 0)
 			*of_function = ++speedscope->frame_count;
 		speedscope->frames[i] = *of_function;
 	}

@@ -143,3 +143,29 @@ Test(cpuprofile, it_takes_the_metric_that_is_a_time)
 	cr_expect_eq(check(export_json(profile, calls, false)), 5);
 	profile_free(profile);
 }
+
+/* main, eval, its four callees: wherever in them, with and without lines. */
+Test(cpuprofile, native_functions_are_one_node, .fini = remove_scratch)
+{
+	struct profile *profile = native_profile();
+
+	for (unsigned lines = 0; lines < 2; lines++) {
+		const struct json_value *file =
+			export_json(profile, measurement_of(profile), lines);
+		const struct json_value *frame;
+
+		check(file);
+		cr_assert_eq(json_member(file, "nodes")->count, 7);
+		cr_expect_str_eq(name_of(file, 2), "main.main");
+		cr_expect_str_eq(name_of(file, 3), "eval");
+		cr_expect_str_eq(name_of(file, 4), "hot");
+		cr_expect_eq(json_whole(json_member(node_of(file, 4), "hitCount")), 2);
+		cr_expect_str_eq(name_of(file, 5), "[libfoo.so+0x1234]");
+		frame = json_member(node_of(file, 4), "callFrame");
+		cr_expect_str_eq(json_member(frame, "url")->text, "/usr/lib/libfoo.so");
+		cr_expect_str_eq(json_member(frame, "lineNumber")->text, "-1");
+		frame = json_member(node_of(file, 2), "callFrame");
+		cr_expect_eq(json_whole(json_member(frame, "lineNumber")), lines);
+	}
+	profile_free(profile);
+}

@@ -49,6 +49,7 @@ Test(json_tables, tables_are_those_of_the_profile, .fini = remove_scratch)
 			 "\"metrics\":[\n"
 			 "{\"name\":\"calls\",\"unit\":\"count\",\"count\":\"\"},\n"
 			 "{\"name\":\"time\",\"unit\":\"nanoseconds\",\"count\":\"\"}],\n"
+			 "\"mappings\":[],\n"
 			 "\"functions\":[\n"
 			 "{\"name\":\"m.main\",\"module\":\"m\",\"qualname\":\"main\","
 			 "\"file\":\"/srv/service/app.py\",\"line\":1,\"kind\":\"python\"},\n"
@@ -153,5 +154,34 @@ Test(json_tables, the_commands_of_the_manual_work, .fini = remove_scratch)
 
 	cr_assert_str_eq(run_jq(manual_command(0), all), "35\tm.f\n7\tm.main\n");
 	cr_assert_str_eq(run_jq(manual_command(1), all), "13\t\n30\t\n");
+	profile_free(profile);
+}
+
+Test(json_tables, native_frames_have_addresses, .fini = remove_scratch)
+{
+	struct profile *profile = native_profile();
+	struct bytes all = export_to_memory(&json_exporter, profile, false);
+	const char *text = (char *)all.bytes;
+
+	cr_assert_not_null(strstr(text, "\"mappings\":[\n"
+					"{\"process\":0,\"start\":1048576,\"end\":1081344,"
+					"\"offset\":4096,\"file\":\"/usr/bin/python3\","
+					"\"build_id\":\"\"},\n"
+					"{\"process\":0,\"start\":2097152,\"end\":2129920,"
+					"\"offset\":4096,\"file\":\"/usr/lib/libfoo.so\","
+					"\"build_id\":\"abcd\"},\n"));
+	cr_assert_not_null(strstr(text, "\"frames\":[\n"
+					"{\"function\":0,\"line\":2},\n"
+					"{\"function\":1,\"line\":0,\"mapping\":0,"
+					"\"address\":1049856},\n"
+					"{\"function\":2,\"line\":0,\"mapping\":1,"
+					"\"address\":2097152},\n"
+					"{\"function\":2,\"line\":0,\"mapping\":1,"
+					"\"address\":2097154},\n"));
+	cr_assert_str_eq(run_jq("jq -r '. as $p | [.frames[] | select(.mapping != null) | "
+				"$p.mappings[.mapping].file == $p.functions[.function].file] | "
+				"\"\\(length) \\(all)\"' monprof.1234.cpu.json",
+				all),
+			 "7 true\n");
 	profile_free(profile);
 }

@@ -156,3 +156,29 @@ Test(speedscope, lines_are_frames_where_they_are_wanted)
 	cr_expect_eq(json_whole(json_member(leaf, "line")), 10);
 	profile_free(profile);
 }
+
+/* Wherever in it they are, with and without lines. */
+Test(speedscope, native_functions_are_one_frame, .fini = remove_scratch)
+{
+	struct profile *profile = native_profile();
+
+	for (unsigned lines = 0; lines < 2; lines++) {
+		const struct json_value *file =
+			export_json(profile, measurement_of(profile), lines);
+		const struct json_value *run = &json_member(file, "profiles")->items[0];
+		const struct json_value *stacks = json_member(run, "samples"), *eval;
+
+		cr_assert_eq(check_profile(file, run), NATIVE_VALUE);
+		cr_assert_eq(frames_of(file)->count, 7, "six functions and [no stack]");
+		cr_assert_eq(stacks->count, 5);
+		cr_expect_str_eq(frame_name(file, &stacks->items[0].items[1]), "eval");
+		cr_expect_str_eq(frame_name(file, &stacks->items[0].items[2]), "hot");
+		cr_expect_str_eq(frame_name(file, &stacks->items[1].items[2]), "hot");
+		cr_expect_str_eq(frame_name(file, &stacks->items[2].items[2]),
+				 "[libfoo.so+0x1234]");
+		eval = &frames_of(file)->items[json_whole(&stacks->items[3].items[1])];
+		cr_expect_str_eq(json_member(eval, "file")->text, "/usr/bin/python3");
+		cr_expect_eq(eval->count, 2, "and no line");
+	}
+	profile_free(profile);
+}

@@ -37,3 +37,15 @@ Test(text, lines_of_tables_have_their_width_and_nothing_else, .fini = remove_scr
 	for (line = strtok_r(line, "\n", &state); line; line = strtok_r(NULL, "\n", &state))
 		cr_assert_leq(columns_count(line), 100, "%s", line);
 }
+
+Test(text, native_code_has_its_library, .fini = remove_scratch)
+{
+	struct profile *profile = native_profile();
+	char *text = (char *)export_to_memory(&text_exporter, profile, false).bytes;
+
+	cr_assert_not_null(strstr(text, " hot (libfoo.so)\n"));
+	cr_assert_not_null(strstr(text, " eval (python3)\n"));
+	cr_assert_not_null(strstr(text, " [libfoo.so+0x1234]\n"));
+	cr_assert_not_null(strstr(text, " main.main (/srv/main.py:1)\n"));
+	profile_free(profile);
+}
