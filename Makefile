@@ -16,7 +16,7 @@ O := $(B)/obj
 CFLAGS ?= -O2 -g
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef
 SANITIZE := $(if $(SAN),$(if $(filter valgrind,$(SAN)),-DUNDER_VALGRIND,-fsanitize=$(SAN)) -DHEAP_LIBC)
-COMPILE = $(CC) -std=gnu11 -D_GNU_SOURCE -Ilibprof $(WARN) $(CFLAGS) -fno-omit-frame-pointer \
+COMPILE = $(CC) -std=gnu11 -D_GNU_SOURCE -iquote libprof $(WARN) $(CFLAGS) -fno-omit-frame-pointer \
 	$(SANITIZE) -pthread -MMD -MP
 LIBRARY_FLAGS := -fPIC -fvisibility=hidden -ftls-model=initial-exec -ffunction-sections \
 	-fdata-sections -fstack-usage
