@@ -85,6 +85,18 @@ bool os_task_name(pid_t tid, char *name, size_t size_bytes);
 
 /* Has this listed thread ended? The main thread stays listed until the process ends. drainer */
 bool os_task_is_zombie(pid_t tid);
+/* One of the mappings of this process, as the kernel lists them. */
+struct os_map {
+	uint64_t start, end, offset;
+	uint64_t device, inode; /* as stat(2) has them; 0 where there is no file */
+	bool is_executable;
+	const char *name; /* a path, with " (deleted)" behind it; "[vdso]" and the like; "" */
+};
+
+typedef void os_map_each(void *self, const struct os_map *map);
+/* Call each(self, map) for every mapping, by address; what changes meanwhile may be seen before, after or twice, the
+   second time with more of it. False when they cannot be read. drainer */
+bool os_maps_each(os_map_each *each, void *self);
 /* Send `signo` to one thread of this process. 0 or errno. any */
 int os_tgkill(pid_t tid, int signo);
 /* The same with this very siginfo, whatever its si_code (rt_tgsigqueueinfo(2)). 0 or errno. any */
