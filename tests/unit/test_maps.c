@@ -261,3 +261,261 @@ Test(maps, where_proc_is_gone_only_build_ids_vouch)
 	cr_assert_not_null(maps_renew(300));
 	cr_assert_null(found(with, 50));
 }
+
+Test(maps, what_is_renamed_stays)
+{
+	char *path = make("a", "a", "aaaa"), *other = in_scratch("other");
+	char *base = elf_load(path, NULL);
+	const struct map *map;
+
+	cr_assert_null(maps_renew(100));
+	map = found(base, 50);
+	cr_assert_eq(rename(path, other), 0);
+	cr_assert_null(maps_renew(200));
+	cr_assert_eq(found(base, 50), map);
+	cr_assert_str_eq(map->file, other);
+	expect_text(base, 50, "a");
+}
+
+Test(maps, pages_with_other_rights_are_of_the_same_piece)
+{
+	int fd = open(make("a", "a", "aaaa"), O_RDWR | O_CLOEXEC);
+	char *base;
+	const struct map *map;
+
+	cr_assert_eq(ftruncate(fd, 16 * 4096), 0);
+	base = mmap(NULL, 6 * 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 4096);
+	cr_assert_neq(base, MAP_FAILED);
+	close(fd);
+	cr_assert_null(maps_renew(100));
+	map = maps_find(address_of(base), 50);
+	cr_assert_eq(mprotect(base + 2 * 4096, 4096, PROT_READ | PROT_WRITE | PROT_EXEC), 0);
+	cr_assert_null(maps_renew(200));
+	cr_assert_eq(maps_find(address_of(base), 50), map);
+	cr_assert_eq(maps_find(address_of(base) + 5 * 4096, 50), map);
+	cr_assert_eq(map->end - map->start, 6 * 4096);
+}
+
+Test(maps, what_was_no_file_is_another_too)
+{
+	char *base = elf_load(make("a", "a", "aaaa"), NULL);
+
+	elf_unload(base);
+	cr_assert_eq(mprotect(base, ELF_TEXT + 0x1000, PROT_READ | PROT_EXEC), 0);
+	cr_assert_null(maps_renew(100));
+	cr_assert_null(found(base, 50));
+	elf_load(in_scratch("a"), base);
+	cr_assert_null(maps_renew(200));
+	cr_assert_null(found(base, 150));
+	expect_text(base, 200, "a");
+}
+
+Test(maps, where_the_headers_are_not_mapped_the_file_is_read)
+{
+	char *base = elf_load(make("a", "a", "aaaa"), NULL);
+	char *second = elf_load(make("b", "b", "bbbb"), NULL);
+
+	cr_assert_eq(munmap(base, 4096), 0);
+	cr_assert_eq(munmap(second, 4096), 0);
+	cr_assert_eq(unlink(in_scratch("b")), 0);
+	cr_assert_null(maps_renew(100));
+	cr_assert_eq(found(base, 50)->base, address_of(base));
+	cr_assert_str_eq(found(base, 50)->build_id, "61616161");
+	expect_text(base, 50, "a");
+	cr_assert_eq(found(second, 50)->base, address_of(second) + ELF_TEXT - ELF_TEXT_OFFSET);
+	cr_assert_str_empty(found(second, 50)->build_id);
+	expect_text(second, 50, NULL);
+}
+
+Test(maps, pieces_of_one_file_share_its_symbols)
+{
+	char *path = make("a", "a", "aaaa");
+	char *base = elf_load(path, NULL), *second = elf_load(path, NULL);
+
+	cr_assert_null(maps_renew(100));
+	expect_text(base, 50, "a");
+	expect_text(second, 50, "a");
+	cr_assert_eq(found(base, 50)->elf, found(second, 50)->elf);
+	cr_assert_neq(found(base, 50)->base, found(second, 50)->base);
+	elf_unload(base);
+	cr_assert_null(maps_renew(200));
+	expect_text(second, 50, "a");
+}
+
+Test(maps, libraries_come_and_go)
+{
+	void *library = dlopen("libz.so.1", RTLD_NOW | RTLD_LOCAL);
+	uint64_t changed, address;
+	const struct map *map;
+
+	if (!library)
+		cr_skip_test("there is none");
+	address = address_of(dlsym(library, "crc32"));
+	cr_assert_null(maps_renew(100));
+	map = maps_find(address, 50);
+	cr_assert_not_null(map);
+	expect_function(map, address, "crc32");
+	changed = maps_changed();
+	cr_assert_eq(dlclose(library), 0);
+	cr_assert_null(maps_renew(200));
+	if (maps_changed() == changed)
+		cr_skip_test("it is loaded for somebody else too");
+	cr_assert_null(maps_find(address, 50));
+	library = dlopen("libz.so.1", RTLD_NOW | RTLD_LOCAL);
+	address = address_of(dlsym(library, "crc32"));
+	cr_assert_null(maps_renew(300));
+	expect_function(maps_find(address, 300), address, "crc32");
+}
+
+/* ---- listings that are made up ---- */
+
+#define PIECES 1000
+
+static struct os_map pieces[PIECES];
+
+static void list_pieces(size_t count, uint64_t from)
+{
+	for (size_t i = 0; i < count; i++)
+		pieces[i] = (struct os_map){ .start = from + i * 0x10000,
+					     .end = from + i * 0x10000 + 0x1000,
+					     .offset = 0x1000,
+					     .device = 1,
+					     .inode = i + 1,
+					     .is_executable = true,
+					     .name = "/nowhere/at.so" };
+	listed = pieces;
+	listed_count = count;
+}
+
+Test(maps, many_pieces_are_each_found)
+{
+	uint64_t changed;
+	uint32_t serial;
+
+	list_pieces(PIECES, 0x10000);
+	cr_assert_null(maps_renew(100));
+	changed = maps_changed();
+	for (size_t i = 0; i < PIECES; i++) {
+		cr_assert_eq(maps_find(pieces[i].start, 1)->inode, i + 1);
+		cr_assert_eq(maps_find(pieces[i].end - 1, 1)->inode, i + 1);
+		cr_assert_null(maps_find(pieces[i].end, 1));
+		cr_assert_null(maps_find(pieces[i].start - 1, 1));
+	}
+	serial = maps_find(pieces[PIECES - 1].start, 1)->serial;
+	memmove(&pieces[500], &pieces[501], (PIECES - 501) * sizeof(*pieces));
+	listed_count--;
+	cr_assert_null(maps_renew(200));
+	cr_assert_eq(maps_changed(), changed + 1);
+	cr_assert_eq(maps_find(pieces[PIECES - 2].start, 1)->serial, serial);
+}
+
+Test(maps, of_more_graves_than_there_is_room_for_the_time_is_kept)
+{
+	list_pieces(PIECES, 0x10000);
+	cr_assert_null(maps_renew(100));
+	listed_count = 0;
+	cr_assert_null(maps_renew(200));
+	list_pieces(1, 0x10000);
+	pieces[0].inode = 5000;
+	cr_assert_null(maps_renew(300));
+	cr_assert_eq(maps_find(0x10000, 300)->since_ns, 200);
+}
+
+Test(maps, serials_are_never_used_again)
+{
+	uint64_t changed;
+
+	list_pieces(5, 0x10000);
+	cr_assert_null(maps_renew(100));
+	changed = maps_changed();
+	maps_release();
+	cr_assert_null(maps_find(0x10000, 100));
+	cr_assert_gt(maps_changed(), changed);
+	cr_assert_null(maps_renew(200));
+	cr_assert_eq(maps_find(0x10000, 1)->serial, 6);
+}
+
+Test(maps, what_moves_while_it_is_listed_overlaps_nothing)
+{
+	list_pieces(3, 0x10000);
+	pieces[1].start = pieces[0].start + 0x800;
+	pieces[1].offset = 0x9000;
+	cr_assert_null(maps_renew(100));
+	cr_assert_eq(maps_find(pieces[0].end - 1, 1)->inode, 1);
+	cr_assert_null(maps_find(pieces[0].end, 1));
+	cr_assert_eq(maps_find(pieces[2].start, 1)->inode, 3);
+	/* Seen again, grown: it is one. */
+	list_pieces(2, 0x10000);
+	pieces[1] = pieces[0];
+	pieces[1].end += 0x1000;
+	cr_assert_null(maps_renew(200));
+	cr_assert_eq(maps_find(0x10000, 200)->end, pieces[1].end);
+}
+
+/* ---- without memory ---- */
+
+void *__real_heap_alloc(size_t size_bytes);
+void *__real_heap_zalloc(size_t size_bytes);
+char *__real_heap_strdup(const char *text);
+bool __real_heap_grow(void **items, size_t *capacity, size_t needed, size_t item_bytes);
+void *__wrap_heap_alloc(size_t size_bytes);
+void *__wrap_heap_zalloc(size_t size_bytes);
+char *__wrap_heap_strdup(const char *text);
+bool __wrap_heap_grow(void **items, size_t *capacity, size_t needed, size_t item_bytes);
+
+static unsigned allocations_left; /* until one fails; 0: none does */
+
+static bool fails(void)
+{
+	return allocations_left && --allocations_left == 0;
+}
+
+void *__wrap_heap_alloc(size_t size_bytes)
+{
+	return fails() ? NULL : __real_heap_alloc(size_bytes);
+}
+
+void *__wrap_heap_zalloc(size_t size_bytes)
+{
+	return fails() ? NULL : __real_heap_zalloc(size_bytes);
+}
+
+char *__wrap_heap_strdup(const char *text)
+{
+	return fails() ? NULL : __real_heap_strdup(text);
+}
+
+bool __wrap_heap_grow(void **items, size_t *capacity, size_t needed, size_t item_bytes)
+{
+	if (needed > *capacity && fails())
+		return false;
+	return __real_heap_grow(items, capacity, needed, item_bytes);
+}
+
+Test(maps, without_memory_it_is_as_it_was)
+{
+	char *base = elf_load(make("a", "a", "aaaa"), NULL);
+	char *other = elf_load(make("b", "b", "bbbb"), NULL);
+
+	for (unsigned n = 1;; n++) {
+		struct elf_symbol symbol;
+		errmsg error;
+
+		maps_release();
+		cr_assert_null(maps_renew(100));
+		elf_load(in_scratch("a"), other);
+		allocations_left = n;
+		error = maps_renew(200);
+		if (allocations_left)
+			maps_function(found(base, 250), address_of(base + ELF_TEXT), &symbol);
+		cr_assert_not_null(found(base, 250));
+		if (error)
+			cr_assert_null(found(other, 250), "what was there is there no more");
+		if (allocations_left)
+			break;
+		cr_assert_null(maps_renew(300));
+		expect_text(other, 300, "a");
+		elf_load(in_scratch("b"), other);
+	}
+	allocations_left = 0;
+}
