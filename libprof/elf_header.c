@@ -156,7 +156,7 @@ static void find_build_id(const struct elf_image *image, const Elf64_Phdr *notes
 
 		if (image->fd < 0 ? !os_read(bytes, header->base + notes->p_vaddr + at, n) :
 				    !elf_image_read(image, bytes, notes->p_offset + at, n))
-			return;
+			break;
 		header->build_id_address = header->base + notes->p_vaddr + at;
 		taken = take_notes(bytes, n, notes, header);
 		if (!taken)

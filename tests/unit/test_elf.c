@@ -355,18 +355,23 @@ Test(elf, damage_is_told)
 
 /* ---- headers ---- */
 
-static errmsg read_header(struct elf_header *header, uint64_t start, uint64_t offset)
+static errmsg read_made(struct elf_header *header, uint64_t start, uint64_t offset)
 {
 	struct elf_image image = { .size_bytes = maker.image_bytes };
 	errmsg error;
 
-	elf_make(&maker);
 	elf_write(&maker, in_scratch("headers"));
 	image.size_bytes = maker.image_bytes;
 	image.fd = open(in_scratch("headers"), O_RDONLY | O_CLOEXEC);
 	error = elf_header_read(header, &image, start, offset);
 	close(image.fd);
 	return error;
+}
+
+static errmsg read_header(struct elf_header *header, uint64_t start, uint64_t offset)
+{
+	elf_make(&maker);
+	return read_made(header, start, offset);
 }
 
 Test(elf, the_base_is_where_a_piece_is_less_where_it_was_linked_to)
@@ -393,6 +398,22 @@ Test(elf, the_build_id_and_the_frames_are_told)
 	cr_assert_eq(header.build_id_address, 0x700000000000 + ELF_NOTE_OFFSET + 24 + 16);
 	cr_assert_eq(header.frame_header, 0x700000000c00);
 	cr_assert_eq(header.frame_header_bytes, 0x40);
+}
+
+Test(elf, notes_that_end_early_have_no_build_id)
+{
+	struct elf_header header;
+	Elf64_Phdr *notes = (Elf64_Phdr *)(maker.image + sizeof(Elf64_Ehdr)) + 2;
+
+	maker.build_id = "aaaa";
+	elf_make(&maker);
+	cr_assert_eq(notes->p_type, PT_NOTE);
+	notes->p_filesz = notes->p_memsz = 1500;
+	((Elf64_Nhdr *)(maker.image + ELF_NOTE_OFFSET + 24))->n_type = 9;
+	maker.image_bytes = ELF_NOTE_OFFSET + 1024;
+	cr_assert_null(read_made(&header, 0x700000003000, ELF_TEXT_OFFSET));
+	cr_assert_str_empty(header.build_id);
+	cr_assert_eq(header.build_id_address, 0);
 }
 
 Test(elf, a_build_id_in_memory_is_compared)
