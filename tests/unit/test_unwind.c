@@ -1,67 +1,61 @@
 /*
  * Real stacks, copied in this process and unwound from the copy; tables are found as the loader knows them.
  */
-#include "unwind.h"
+#include "unwind_stage.h"
 
-#include <criterion/criterion.h>
-#include <link.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <ucontext.h>
+#include <unistd.h>
 
 #define STACK_MAX (256 * 1024)
-#define FRAMES_MAX 256
-#define RED_ZONE 128
-
-struct walk {
-	enum unwind_result end;
-	size_t count;
-	uint64_t pcs[FRAMES_MAX];
-	uint64_t functions[FRAMES_MAX];
-};
 
 static unsigned char copied[STACK_MAX];
 static struct walk found;
+static uint64_t top; /* of the stack */
 static size_t stack_limit = STACK_MAX;
 
-struct search {
-	uint64_t pc;
-	struct unwind_table *table;
-};
+/* Of the whole process: this is the first malloc that its libraries find. */
+extern void *__libc_malloc(size_t size_bytes);
+extern void *__libc_calloc(size_t count, size_t size_bytes);
+extern void *__libc_realloc(void *block, size_t size_bytes);
 
-static int look(struct dl_phdr_info *info, size_t size_bytes, void *self)
+static bool is_counting;
+static unsigned long allocations;
+
+#ifndef __SANITIZE_ADDRESS__
+void *malloc(size_t size_bytes)
 {
-	struct search *search = self;
-	bool is_here = false;
-
-	(void)size_bytes;
-	*search->table = (struct unwind_table){ .base = info->dlpi_addr };
-	for (int i = 0; i < info->dlpi_phnum; i++) {
-		const ElfW(Phdr) *header = &info->dlpi_phdr[i];
-		uint64_t start = info->dlpi_addr + header->p_vaddr;
-
-		if (header->p_type == PT_LOAD && (header->p_flags & PF_X) && search->pc >= start &&
-		    search->pc - start < header->p_memsz) {
-			search->table->start = start;
-			search->table->end = start + header->p_memsz;
-			is_here = true;
-		}
-		if (header->p_type == PT_GNU_EH_FRAME) {
-			search->table->frame_header = start;
-			search->table->frame_header_bytes = header->p_memsz;
-		}
-	}
-	return is_here;
+	allocations += is_counting;
+	return __libc_malloc(size_bytes);
 }
 
-static bool find(uint64_t pc, struct unwind_table *table)
+void *calloc(size_t count, size_t size_bytes)
 {
-	struct search search = { pc, table };
+	allocations += is_counting;
+	return __libc_calloc(count, size_bytes);
+}
 
-	return dl_iterate_phdr(look, &search) != 0;
+void *realloc(void *block, size_t size_bytes)
+{
+	allocations += is_counting;
+	return __libc_realloc(block, size_bytes);
+}
+#endif
+
+static uint64_t stack_top(void)
+{
+	pthread_attr_t attributes;
+	void *lowest;
+	size_t size_bytes;
+
+	pthread_getattr_np(pthread_self(), &attributes);
+	pthread_attr_getstack(&attributes, &lowest, &size_bytes);
+	pthread_attr_destroy(&attributes);
+	return (uint64_t)(uintptr_t)lowest + size_bytes;
 }
 
 static void start(void)
@@ -74,18 +68,7 @@ static void start(void)
 #endif
 	cr_assert_null(error, "%s", error);
 	unwind_begin(find);
-}
-
-static uint64_t stack_top(void)
-{
-	pthread_attr_t attributes;
-	void *lowest;
-	size_t size_bytes;
-
-	pthread_getattr_np(pthread_self(), &attributes);
-	pthread_attr_getstack(&attributes, &lowest, &size_bytes);
-	pthread_attr_destroy(&attributes);
-	return (uint64_t)(uintptr_t)lowest + size_bytes;
+	top = stack_top();
 }
 
 static struct unwind_registers registers_of(const ucontext_t *context)
@@ -102,23 +85,11 @@ static struct unwind_registers registers_of(const ucontext_t *context)
 	return registers;
 }
 
-static struct walk walk_up(struct unwind_registers registers, const struct unwind_stack *stack)
-{
-	struct walk walk = { .end = UNWIND_OK };
-
-	while (walk.end == UNWIND_OK && walk.count < FRAMES_MAX) {
-		walk.pcs[walk.count] = registers.pc;
-		walk.functions[walk.count++] = unwind_function(registers.pc - registers.is_return);
-		walk.end = unwind_step(&registers, stack);
-	}
-	return walk;
-}
-
 /* Memory of another frame is read: not for the address sanitizer to check. */
 __attribute__((no_sanitize("address"))) static void copy_stack(struct unwind_stack *stack,
 							       uint64_t sp)
 {
-	size_t size_bytes = stack_top() - (sp - RED_ZONE);
+	size_t size_bytes = top - (sp - RED_ZONE);
 	const volatile unsigned char *from = (const unsigned char *)(uintptr_t)(sp - RED_ZONE);
 
 	if (size_bytes > stack_limit)
@@ -173,6 +144,21 @@ __attribute__((noinline)) static int sort_two(void)
 	return numbers[0];
 }
 
+static volatile int here; /* what is done after a call, so that it is no jump */
+
+static void sort_in_handler(int signo)
+{
+	(void)signo;
+	sort_two();
+	here++;
+}
+
+__attribute__((noinline)) static void interrupted(void)
+{
+	kill(getpid(), SIGUSR2);
+	here++;
+}
+
 Test(unwind, goes_through_libc_to_the_start)
 {
 	start();
@@ -182,4 +168,136 @@ Test(unwind, goes_through_libc_to_the_start)
 	cr_assert(is_found(compare_by_signal));
 	cr_assert(is_found(qsort_r)); /* which qsort jumps to */
 	cr_assert(is_found(sort_two));
+}
+
+Test(unwind, goes_up_from_a_handler_to_what_was_interrupted)
+{
+	struct sigaction action = { .sa_handler = sort_in_handler };
+
+	start();
+	catch_signal();
+	cr_assert_eq(sigaction(SIGUSR2, &action, NULL), 0);
+	interrupted();
+	cr_assert_eq(found.end, UNWIND_BOTTOM, "%d after %zu", found.end, found.count);
+	cr_assert(is_found(compare_by_signal));
+	cr_assert(is_found(sort_in_handler));
+	cr_assert(is_found(interrupted));
+	cr_assert(is_found(kill));
+}
+
+static void *sort_in_thread(void *unused)
+{
+	(void)unused;
+	top = stack_top();
+	sort_two();
+	return NULL;
+}
+
+Test(unwind, ends_where_a_thread_begins)
+{
+	pthread_t thread;
+
+	start();
+	catch_signal();
+	cr_assert_eq(pthread_create(&thread, NULL, sort_in_thread, NULL), 0);
+	pthread_join(thread, NULL);
+	cr_assert_eq(found.end, UNWIND_BOTTOM, "%d after %zu", found.end, found.count);
+	cr_assert(is_found(sort_in_thread));
+	cr_assert_lt(found.count, 16);
+}
+
+Test(unwind, says_where_the_copy_ends)
+{
+	size_t whole;
+
+	start();
+	catch_signal();
+	sort_two();
+	whole = found.count;
+	stack_limit = 512;
+	sort_two();
+	cr_assert_eq(found.end, UNWIND_CUT);
+	cr_assert_lt(found.count, whole);
+	stack_limit = 0;
+	sort_two();
+	cr_assert_eq(found.end, UNWIND_CUT);
+	cr_assert_eq(found.count, 1);
+}
+
+static bool find_none(uint64_t pc, struct unwind_table *table)
+{
+	(void)pc;
+	(void)table;
+	return false;
+}
+
+Test(unwind, has_no_rule_where_there_is_no_table)
+{
+	const struct unwind_stack stack = { 0x1000, copied, sizeof(copied) };
+	struct unwind_registers registers = { .pc = (uint64_t)(uintptr_t)sort_two,
+					      .general[UNWIND_RSP] = 0x1000 };
+	const struct unwind_registers before = registers;
+
+	start();
+	unwind_begin(find_none);
+	cr_assert_eq(unwind_step(&registers, &stack), UNWIND_UNKNOWN);
+	cr_assert_eq(unwind_function(registers.pc), 0);
+	cr_assert_arr_eq(&registers, &before, sizeof(before));
+	/* What is known now is known until it is forgotten */
+	unwind_begin(find);
+	cr_assert_eq(unwind_function(registers.pc), 0);
+	unwind_forget();
+	cr_assert_eq(unwind_function(registers.pc), registers.pc);
+	memcpy(copied, &before.pc, sizeof(before.pc));
+	cr_assert_eq(unwind_step(&registers, &stack), UNWIND_OK);
+	cr_assert_eq(registers.pc, before.pc);
+	cr_assert_eq(registers.general[UNWIND_RSP], 0x1008);
+	cr_assert(registers.is_return);
+}
+
+Test(unwind, knows_nothing_at_0)
+{
+	const struct unwind_stack stack = { 0x1000, copied, sizeof(copied) };
+	struct unwind_registers registers = { .pc = 0 };
+
+	start();
+	cr_assert_eq(unwind_step(&registers, &stack), UNWIND_UNKNOWN);
+	registers = (struct unwind_registers){ .pc = 1, .is_return = true };
+	cr_assert_eq(unwind_step(&registers, &stack), UNWIND_UNKNOWN);
+}
+
+/* A program that makes code all the time: what is known is bounded, and known again. */
+Test(unwind, forgets_before_it_grows_for_ever)
+{
+	uint64_t pc = (uint64_t)(uintptr_t)sort_two;
+
+	start();
+	for (uint64_t i = 0; i < 200000; i++)
+		cr_assert_eq(unwind_function(0x1000 + i), 0);
+	cr_assert_eq(unwind_function(pc), pc);
+	unwind_release();
+	cr_assert_eq(unwind_function(pc), pc);
+	unwind_release();
+}
+
+/* Our thread never meets the program's malloc, and its steps open nothing. */
+Test(unwind, allocates_nothing_of_the_program)
+{
+#ifdef __SANITIZE_ADDRESS__
+	cr_skip_test("heap_alloc is malloc here");
+#endif
+	start();
+	catch_signal();
+	sort_two();
+	is_counting = true;
+	sort_two();
+	unwind_forget();
+	sort_two();
+	unwind_begin(find);
+	for (uint64_t pc = (uint64_t)(uintptr_t)qsort_r; pc < (uint64_t)(uintptr_t)qsort_r + 1024;
+	     pc++)
+		unwind_function(pc);
+	is_counting = false;
+	cr_assert_eq(found.end, UNWIND_BOTTOM);
+	cr_assert_eq(allocations, 0);
 }
