@@ -25,6 +25,13 @@ struct libunwind_entry {
 	uint64_t later[8];
 };
 
+/* The first words of what an entry's unwind_info leads to (struct dwarf_cie_info): instructions that all entries of a
+   kind share, and its own. */
+struct libunwind_instructions {
+	uint64_t common_start, common_end, start, end;
+	uint64_t code_align, data_align, return_column;
+};
+
 /* unw_dyn_info_t with unw_dyn_remote_table_info_t in it. */
 struct libunwind_table {
 	void *next, *prev;

@@ -20,6 +20,7 @@
 
 #ifdef __x86_64__
 
+#include "unwind_check.h"
 #include "unwind_libunwind.h"
 #include "unwind_memory.h"
 
@@ -27,7 +28,7 @@
 #include <string.h>
 
 #define LOADS 32
-#define READS_MAX 20000
+#define READS_MAX 50000
 #define REGION(value) ((unsigned)((value) >> 56))
 /* In the middle of its region, so that constants may be negative. */
 #define BASE(region) ((uint64_t)(region) << 56 | UINT64_C(1) << 55)
@@ -43,6 +44,7 @@ struct asking {
 	unwind_find *find;
 	bool is_shifted;
 	bool has_entry; /* in the tables */
+	bool is_refused; /* the entry */
 	unsigned reads_left, load_count;
 	uint64_t loads[LOADS]; /* addresses */
 };
@@ -68,6 +70,7 @@ static uint64_t register_base(const struct asking *asking, unsigned number);
 static bool is_scratch(unsigned number);
 static int find_entry(void *space, uint64_t pc, struct libunwind_entry *entry, int needs_all,
 		      void *self);
+static bool check_entry(struct libunwind_instructions *entry);
 static bool find_header(uint64_t pc, unwind_find *find, struct libunwind_table *table);
 static void put_entry(void *space, struct libunwind_entry *entry, void *self);
 static int no_list(void *space, uint64_t *list, void *self);
@@ -142,7 +145,7 @@ static void ask(struct asking *asking, uint64_t address, struct unwind_rule *rul
 	asking->reads_left = READS_MAX;
 	if (!set_out(asking, address, &cursor, &is_signal))
 		return;
-	if (probe.call.step(&cursor) < 0)
+	if (probe.call.step(&cursor) < 0 || asking->is_refused)
 		return;
 	/* Without an entry libunwind knows PLT stubs and the signal trampoline by their code, and guesses the rest:
 	   then it has lost the other registers. */
@@ -280,7 +283,22 @@ static int find_entry(void *space, uint64_t pc, struct libunwind_entry *entry, i
 		return error;
 	asking->has_entry = true;
 	asking->function = entry->start_ip;
+	if (needs_all)
+		asking->is_refused = !check_entry(entry->unwind_info);
 	return error;
+}
+
+/* What is refused is left empty: libunwind takes the entry back only if it went through it. */
+static bool check_entry(struct libunwind_instructions *entry)
+{
+	if (entry->return_column == LIBUNWIND_RIP &&
+	    unwind_check(&probe.memory, entry->common_start, entry->common_end) &&
+	    unwind_check(&probe.memory, entry->start, entry->end))
+		return true;
+	entry->common_end = entry->common_start;
+	entry->end = entry->start;
+	entry->return_column = LIBUNWIND_RIP;
+	return false;
 }
 
 /* .eh_frame_hdr: version 1, three encodings, where .eh_frame is, how many rows; then the rows, sorted, each where a

@@ -166,7 +166,9 @@ Test(unwind, goes_through_libc_to_the_start)
 	cr_assert_eq(sort_two(), 1);
 	cr_assert_eq(found.end, UNWIND_BOTTOM, "%d after %zu", found.end, found.count);
 	cr_assert(is_found(compare_by_signal));
+#ifndef __SANITIZE_ADDRESS__ /* which has a qsort of its own */
 	cr_assert(is_found(qsort_r)); /* which qsort jumps to */
+#endif
 	cr_assert(is_found(sort_two));
 }
 
