@@ -303,3 +303,47 @@ Test(unwind, allocates_nothing_of_the_program)
 	cr_assert_eq(found.end, UNWIND_BOTTOM);
 	cr_assert_eq(allocations, 0);
 }
+
+/* A header of one row, whose code begins where it does, what is common, an entry; the instruction that is tried is the
+   last of it. */
+static const unsigned char tables[] __attribute__((aligned(8))) = {
+	1,    0x1b, 3,	  0x3b, 0,    0,    0, 0,    1, 0, 0, 0,   0,	0, 0, 0,    48, 0,
+	0,    0,    24,	  0,	0,    0,    0, 0,    0, 0, 1, 'z', 'R', 0, 1, 0x78, 16, 1,
+	0x1b, 12,   7,	  8,	0x90, 1,    0, 0,    0, 0, 0, 0,   20,	0, 0, 0,    32, 0,
+	0,    0,    0xc8, 0xff, 0xff, 0xff, 0, 0x10, 0, 0, 0, 0,   0,	0, 0, 0,    0,	0
+};
+static unsigned char tried[256] __attribute__((aligned(256)));
+
+static bool find_tried(uint64_t pc, struct unwind_table *table)
+{
+	(void)pc;
+	*table = (struct unwind_table){ 0, UINT64_MAX, 0, (uint64_t)(uintptr_t)tried,
+					sizeof(tables) };
+	return true;
+}
+
+static enum unwind_result try_instruction(const char *bytes, size_t size_bytes)
+{
+	const struct unwind_stack stack = { 0x1000, (const unsigned char *)&top, sizeof(top) };
+	struct unwind_registers registers = { .pc = (uint64_t)(uintptr_t)tried + 16,
+					      .general[UNWIND_RSP] = 0x1000 };
+
+	memcpy(tried, tables, sizeof(tables));
+	memcpy(tried + 65, bytes, size_bytes);
+	unwind_forget();
+	cr_assert_eq(unwind_function(registers.pc), (uint64_t)(uintptr_t)tried);
+	return unwind_step(&registers, &stack);
+}
+
+/* libunwind 1.6 indexes with such a register. */
+Test(unwind, refuses_instructions_that_libunwind_would_trip_over)
+{
+	start();
+	unwind_begin(find_tried);
+	cr_assert_eq(try_instruction("", 0), UNWIND_OK);
+	cr_assert_eq(try_instruction("\x09\x03\x06", 3), UNWIND_OK);
+	cr_assert_eq(try_instruction("\x09\x03\xff\xff\xff\x0d", 6), UNWIND_UNKNOWN);
+	/* INT64_MIN / -1, and no instruction at all */
+	cr_assert_eq(try_instruction("\x0f\x03\x31\x31\x1b", 5), UNWIND_UNKNOWN);
+	cr_assert_eq(try_instruction("\x3f", 1), UNWIND_UNKNOWN);
+}
