@@ -9,8 +9,8 @@
 
 #include "prof.h"
 
-#define UNWIND_LINE_BYTES 256 /* divides a page: a line can be read as a whole or not at all */
-#define UNWIND_LINES 64
+#define UNWIND_LINE_BYTES 1024 /* divides a page: a line can be read as a whole or not at all */
+#define UNWIND_LINES 256
 
 struct unwind_memory {
 	struct unwind_line {
