@@ -32,7 +32,7 @@
 
 static struct {
 	struct drain_settings settings;
-	struct recording *recording;
+	struct recording *_Atomic recording; /* drain_is_empty looks while a thread may begin it */
 	struct recording *inherited; /* a fork's parent's */
 	uint64_t interval_ns, last_turn_ns, next_flush_ns, next_turn_ns, next_look_ns;
 	uint64_t written_samples; /* by the last flush */
