@@ -113,6 +113,9 @@ Test(beside, another_malloc)
 	const char *jemalloc = copied(run, "libjemalloc.so.2");
 	struct run *plain;
 
+#ifdef __SANITIZE_ADDRESS__
+	cr_skip_test("the sanitizer is another one itself, and bears none before it");
+#endif
 	if (!jemalloc)
 		cr_skip_test("no libjemalloc here (Debian's package libjemalloc2)");
 	plain = run_alone(jemalloc, "json");
