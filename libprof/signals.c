@@ -55,6 +55,8 @@ static void signals_deliver(struct signals_thread *self, siginfo_t *info, uconte
 static void signals_die(const siginfo_t *info);
 static void signals_requeue(const siginfo_t *info);
 static bool signals_pending_own(const struct signals_thread *self);
+static bool signals_take_own(struct signals_thread *self, siginfo_t *info);
+static bool signals_take_held(siginfo_t *info);
 static void signals_install(void);
 static bool signals_ignored(uintptr_t handler);
 
@@ -307,20 +309,17 @@ bool signals_pending(struct signals_thread *self)
 
 void signals_release(struct signals_thread *self)
 {
-	uint32_t ready = HELD_READY;
+	siginfo_t info;
 
-	if (signals_pending_own(self)) {
-		siginfo_t info = self->pending_info;
-
-		atomic_store_explicit(&self->pending, false, memory_order_relaxed);
+	if (signals_take_own(self, &info))
 		signals_requeue(&info);
-	}
-	if (atomic_compare_exchange_strong(&signals.held, &ready, HELD_BUSY)) {
-		siginfo_t info = signals.held_info;
-
-		atomic_store(&signals.held, HELD_NONE);
+	if (signals_take_held(&info))
 		signals_requeue(&info);
-	}
+}
+
+bool signals_take(struct signals_thread *self, siginfo_t *info)
+{
+	return signals_take_own(self, info) || signals_take_held(info);
 }
 
 void signals_set_blocked(struct signals_thread *self, bool is_blocked)
@@ -361,11 +360,7 @@ bool signals_tick(const siginfo_t *info)
 	/* No frame was interrupted, and there is no context: a program counter of 0 says so. */
 	static ucontext_t nowhere;
 
-	if (signals_is_wake(info)) {
-		signals_release(signals.hooks->self());
-		return true;
-	}
-	return signals.hooks->tick(info, &nowhere);
+	return signals_is_wake(info) || signals.hooks->tick(info, &nowhere);
 }
 
 /* ---- the handler ---- */
@@ -514,6 +509,26 @@ static bool signals_pending_own(const struct signals_thread *self)
 	return atomic_load_explicit(&self->pending, memory_order_relaxed) &&
 	       atomic_load_explicit(&self->pending_era, memory_order_relaxed) ==
 		       atomic_load_explicit(&signals.era, memory_order_relaxed);
+}
+
+static bool signals_take_own(struct signals_thread *self, siginfo_t *info)
+{
+	if (!signals_pending_own(self))
+		return false;
+	*info = self->pending_info;
+	atomic_store_explicit(&self->pending, false, memory_order_relaxed);
+	return true;
+}
+
+static bool signals_take_held(siginfo_t *info)
+{
+	uint32_t ready = HELD_READY;
+
+	if (!atomic_compare_exchange_strong(&signals.held, &ready, HELD_BUSY))
+		return false;
+	*info = signals.held_info;
+	atomic_store(&signals.held, HELD_NONE);
+	return true;
 }
 
 /* ---- the kernel's disposition ---- */

@@ -22,6 +22,8 @@ void signals_set_blocked(struct signals_thread *self, bool is_blocked);
 /* Hand what is pending for the calling thread to the kernel: it is delivered before this returns, or as
    soon as the kernel's mask lets it through. any */
 void signals_release(struct signals_thread *self);
+/* Take it instead: false, there is none. any */
+bool signals_take(struct signals_thread *self, siginfo_t *info);
 /* The program has set an alternate stack of this size. any */
 void signals_meet_stack(size_t size_bytes);
 /* Has the program a handler of its own? any */
@@ -31,8 +33,8 @@ uint64_t signals_bit(void);
 /* The calling thread waits for our signal (sigwait): what arrives for the process wakes it. any */
 void signals_wait_begin(void);
 void signals_wait_end(void);
-/* Is what sigwait took from the kernel our tick, or our wake? Then it has been taken; what is held for
-   the process is the kernel's, for this thread. any */
+/* Is what sigwait took from the kernel our tick, or our wake? Then it has been taken, and what is held is to be
+   looked at again. any */
 bool signals_tick(const siginfo_t *info);
 
 #endif

@@ -35,6 +35,7 @@ struct wait {
 
 static int call_suspend_without(int sig_or_mask, bool is_signo);
 static int call_wait(const sigset_t *set, siginfo_t *info, const struct timespec *timeout);
+static int call_take(struct signals_thread *self, const sigset_t *set, siginfo_t *info);
 static bool call_pending(void);
 static void call_time_left(struct timespec *left, uint64_t end_ns);
 static uint64_t call_end_ns(const struct timespec *timeout);
@@ -214,7 +215,8 @@ static int call_suspend_without(int sig_or_mask, bool is_signo)
 
 /*
  * For the time of the wait our signal is blocked in the kernel, which then keeps what arrives between
- * the look at what is held and the wait itself. Ticks that are taken this way are not the program's.
+ * the look at what is held and the wait itself. Ticks that are taken this way are not the program's; but
+ * the kernel keeps one of a kind, so that behind each there may have been a wake.
  */
 static int call_wait(const sigset_t *set, siginfo_t *info, const struct timespec *timeout)
 {
@@ -226,11 +228,12 @@ static int call_wait(const sigset_t *set, siginfo_t *info, const struct timespec
 
 	os_sigmask(SIG_BLOCK, &bit, &before);
 	signals_wait_begin();
-	signals_release(self);
 	do {
 		if (timeout && result == signals_number())
 			call_time_left(&left, end_ns);
-		result = real_get()->sigtimedwait(set, &taken, timeout ? &left : NULL);
+		result = call_take(self, set, &taken);
+		if (!result)
+			result = real_get()->sigtimedwait(set, &taken, timeout ? &left : NULL);
 	} while (result == signals_number() && signals_tick(&taken));
 	signals_wait_end();
 	if (!(before & bit))
@@ -238,6 +241,34 @@ static int call_wait(const sigset_t *set, siginfo_t *info, const struct timespec
 	if (result > 0 && info)
 		*info = taken;
 	return result;
+}
+
+/*
+ * What is held, or what the kernel has that comes before it: the least number is taken first. Not by way of the
+ * kernel, which would drop it where a tick is pending. 0: nothing is held.
+ */
+static int call_take(struct signals_thread *self, const sigset_t *set, siginfo_t *info)
+{
+	const struct timespec at_once = { 0, 0 };
+	sigset_t first;
+	int result;
+
+	if (!signals_pending(self))
+		return 0;
+	sigemptyset(&first);
+	for (int signo = 1; signo <= signals_number(); signo++) {
+		if (sigismember(set, signo) == 1)
+			sigaddset(&first, signo);
+	}
+	result = real_get()->sigtimedwait(&first, info, &at_once);
+	if (result > 0)
+		return result;
+	if (!signals_take(self, info))
+		return 0;
+	/* As libc tells of those that it takes. */
+	if (info->si_code == SI_TKILL)
+		info->si_code = SI_USER;
+	return signals_number();
 }
 
 /*

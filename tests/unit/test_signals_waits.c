@@ -3,7 +3,14 @@
  */
 #include "twin.h"
 
+#include "real.h"
+#include "signals_state.h"
+
+#include <semaphore.h>
 #include <sys/time.h>
+
+void __real_signals_wait_begin(void);
+void __wrap_signals_wait_begin(void);
 
 /* ---- taking ---- */
 
@@ -78,6 +85,81 @@ static void waits_in_a_thread(void)
 	}
 	pthread_join(thread, NULL);
 	note_pending("nothing");
+}
+
+/* ---- a tick comes first, where it is blocked: the kernel drops all others of its kind ---- */
+
+static bool ticks_first;
+static sem_t waits_now, was_sent;
+static int (*libc_sigtimedwait)(const sigset_t *, siginfo_t *, const struct timespec *);
+
+void __wrap_signals_wait_begin(void)
+{
+	__real_signals_wait_begin();
+	if (ticks_first)
+		tick();
+}
+
+static void waits_behind_a_tick(void)
+{
+	sigset_t set = set_of(SIGURG, SIGUSR1);
+	siginfo_t info;
+	int signo = 0;
+
+	ticks_first = true;
+	mask(SIG_BLOCK, SIGURG, SIGUSR1);
+	raise(SIGURG);
+	note_info("raised", sigwaitinfo(&set, &info), &info);
+	kill(getpid(), SIGURG);
+	note_info("killed", sigwaitinfo(&set, &info), &info);
+	raise(SIGUSR1);
+	raise(SIGURG);
+	note("sigwait %d", sigwait(&set, &signo));
+	note("took %d", signo);
+	note("sigwait %d", sigwait(&set, &signo));
+	note("took %d", signo);
+	note_pending("none left");
+}
+
+static int wait_after_all(const sigset_t *set, siginfo_t *info, const struct timespec *timeout)
+{
+	tick();
+	sem_post(&waits_now);
+	sem_wait(&was_sent);
+	real.sigtimedwait = libc_sigtimedwait;
+	return libc_sigtimedwait(set, info, timeout);
+}
+
+static void *wait_behind_a_tick(void *argument)
+{
+	sigset_t set = set_of(SIGURG, 0);
+	int signo = 0;
+
+	(void)argument;
+	if (run.taken) {
+		libc_sigtimedwait = real.sigtimedwait;
+		real.sigtimedwait = wait_after_all;
+	} else {
+		sem_post(&waits_now);
+	}
+	note("sigwait %d", sigwait(&set, &signo));
+	note("took %d", signo);
+	return NULL;
+}
+
+/* It is sent when the thread has looked, and not yet begun to wait. */
+static void sent_behind_a_tick(void)
+{
+	pthread_t thread;
+
+	sem_init(&waits_now, 0, 0);
+	sem_init(&was_sent, 0, 0);
+	mask(SIG_BLOCK, SIGURG, 0);
+	thread = spawn(NULL, wait_behind_a_tick, NULL);
+	sem_wait(&waits_now);
+	kill(getpid(), SIGURG);
+	sem_post(&was_sent);
+	pthread_join(thread, NULL);
 }
 
 static void *take_here(void *argument)
@@ -238,6 +320,8 @@ static void waits_in_spite_of_a_tick(void)
 
 SAME(signals_waits, waits)
 SAME(signals_waits, waits_in_a_thread)
+SAME(signals_waits, waits_behind_a_tick)
+SAME(signals_waits, sent_behind_a_tick)
 SAME(signals_waits, taken_by_another_thread)
 SAME(signals_waits, suspends)
 SAME(signals_waits, polls)
