@@ -132,6 +132,9 @@ Test(rotation_exact, while_much_is_exported)
 	struct run *run = run_rotating("100%", "pprof,flamegraph,speedscope,collapsed");
 	size_t parts;
 
+	if (!run_is_full())
+		cr_skip_test(
+			"only in a full run: its many exports take as long as all other tests here");
 	run_set(run, "ROTATION_DIGITS", "6");
 	run_go(run, python_path(), run_program("rotation.py"), "threads", "3", NULL);
 	run_check_exit(run, 0);
