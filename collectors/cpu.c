@@ -16,7 +16,6 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <sys/resource.h>
-#include <ucontext.h>
 
 #define NS_PER_S UINT64_C(1000000000)
 #define REARM_SAMPLES 8 /* between two re-armings: fewer would lose what the timer has counted */
@@ -212,7 +211,6 @@ static void cpu_thread_gone(struct thread *thread)
 
 static bool cpu_tick(const siginfo_t *info, void *context)
 {
-	const ucontext_t *interrupted = context;
 	struct thread *thread = thread_self();
 	struct cpu_thread *own;
 	uint64_t cpu_ns, used_ns;
@@ -240,8 +238,7 @@ static bool cpu_tick(const siginfo_t *info, void *context)
 		 !atomic_load_explicit(&cpu.stopped, memory_order_relaxed);
 	if (!is_due) {
 		atomic_fetch_add_explicit(&cpu.skipped, 1, memory_order_relaxed);
-	} else if (record_stack(thread, METRIC_cpu_cpu, os_monotonic_ns(), used_ns,
-				os_program_counter(interrupted))) {
+	} else if (record_stack(thread, METRIC_cpu_cpu, os_monotonic_ns(), used_ns, context)) {
 		own->sampled_cpu_ns = cpu_ns;
 		atomic_store_explicit(&own->samples, own->samples + 1, memory_order_relaxed);
 	}

@@ -30,6 +30,13 @@ struct slot {
 
 struct row {
 	uint32_t module, name; /* in the arena */
+	uintptr_t function;
+};
+
+/* What a row is made of. */
+struct described {
+	struct callee_text module, name;
+	uintptr_t function;
 };
 
 struct table {
@@ -46,13 +53,10 @@ static struct {
 } state;
 
 static struct slot *slot_of(struct table *table, uint64_t key);
-static void describe(struct py_object *callable, struct callee_text *module,
-		     struct callee_text *name);
-static uint32_t insert(uint64_t key, const struct callee_text *module,
-		       const struct callee_text *name);
+static void describe(struct py_object *callable, struct described *described);
+static uint32_t insert(uint64_t key, const struct described *described);
 static struct table *table_made(void);
-static uint32_t row_of(struct table *table, const struct callee_text *module,
-		       const struct callee_text *name);
+static uint32_t row_of(struct table *table, const struct described *described);
 static bool take(_Atomic uint32_t *used, uint32_t more, uint32_t most, uint32_t *first);
 
 errmsg callee_start(void)
@@ -62,7 +66,7 @@ errmsg callee_start(void)
 
 uint32_t callee_find(uint64_t key, struct py_object *callable, struct py_object *self)
 {
-	struct callee_text module, name;
+	struct described described;
 	struct table *table = atomic_load_explicit(&state.table, memory_order_acquire);
 	uint32_t id = table ? atomic_load_explicit(&slot_of(table, key)->id, memory_order_acquire) :
 			      0;
@@ -70,9 +74,8 @@ uint32_t callee_find(uint64_t key, struct py_object *callable, struct py_object 
 	(void)self;
 	if (id || atomic_load_explicit(&state.is_full, memory_order_relaxed))
 		return id;
-	module.used = name.used = 0;
-	describe(callable, &module, &name);
-	return insert(key, &module, &name);
+	describe(callable, &described);
+	return insert(key, &described);
 }
 
 bool callee_name(uint32_t id, struct callee *callee)
@@ -83,6 +86,7 @@ bool callee_name(uint32_t id, struct callee *callee)
 		return false;
 	callee->module = table->arena + table->rows[id - 1].module;
 	callee->name = table->arena + table->rows[id - 1].name;
+	callee->function = table->rows[id - 1].function;
 	return true;
 }
 
@@ -101,15 +105,22 @@ static struct slot *slot_of(struct table *table, uint64_t key)
 	}
 }
 
-static void describe(struct py_object *callable, struct callee_text *module,
-		     struct callee_text *name)
+static void describe(struct py_object *callable, struct described *described)
 {
 	struct py_object *pending = py.PyErr_GetRaisedException();
+	struct callee_text *name = &described->name;
 	struct callee_object object;
 
+	described->module.used = name->used = 0;
+	described->function = 0;
 	if (callee_layout.is_proven) {
 		callee_object_take(callable, &object);
-		callee_describe(&object, module, name);
+		callee_describe(&object, &described->module, name);
+		if (object.kind == CALLEE_FUNCTION || object.kind == CALLEE_METHOD)
+			described->function = (uintptr_t)object.method->call;
+		else if (object.kind == CALLEE_INSTANCE)
+			described->function =
+				callee_word(callee_type_of(object.object), CALLEE_TYPE_CALL);
 	}
 	if (!name->used) {
 		memcpy(name->bytes, NO_NAME, sizeof(NO_NAME) - 1);
@@ -120,11 +131,10 @@ static void describe(struct py_object *callable, struct callee_text *module,
 }
 
 /* 0: no memory, or no room. */
-static uint32_t insert(uint64_t key, const struct callee_text *module,
-		       const struct callee_text *name)
+static uint32_t insert(uint64_t key, const struct described *described)
 {
 	struct table *table = table_made();
-	uint32_t id = table ? row_of(table, module, name) : 0, earlier = 0;
+	uint32_t id = table ? row_of(table, described) : 0, earlier = 0;
 	struct slot *slot;
 	uint64_t there;
 
@@ -153,9 +163,9 @@ static struct table *table_made(void)
 }
 
 /* A row of these texts: its id; 0: no room. */
-static uint32_t row_of(struct table *table, const struct callee_text *module,
-		       const struct callee_text *name)
+static uint32_t row_of(struct table *table, const struct described *described)
 {
+	const struct callee_text *module = &described->module, *name = &described->name;
 	/* The byte after each is the mapping's zero */
 	uint32_t bytes = (uint32_t)(module->used + name->used + 2), row, at;
 
@@ -164,7 +174,7 @@ static uint32_t row_of(struct table *table, const struct callee_text *module,
 		atomic_store_explicit(&state.is_full, true, memory_order_relaxed);
 		return 0;
 	}
-	table->rows[row] = (struct row){ at, at + (uint32_t)module->used + 1 };
+	table->rows[row] = (struct row){ at, at + (uint32_t)module->used + 1, described->function };
 	memcpy(table->arena + at, module->bytes, module->used);
 	memcpy(table->arena + table->rows[row].name, name->bytes, name->used);
 	return row + 1;

@@ -35,6 +35,7 @@ uint32_t callee_find(uint64_t key, struct py_object *callable, struct py_object 
 struct callee {
 	const char *module; /* "builtins", "numpy", "zlib"; "" for none */
 	const char *name; /* "sorted", "list.append", "ndarray.dot"; end with NUL, UTF-8 */
+	uintptr_t function; /* where its machine code begins; 0: not known */
 };
 /* What an id stands for; false: no such id. any */
 bool callee_name(uint32_t id, struct callee *callee);

@@ -33,6 +33,7 @@ enum callee_offset {
 	/* PyTypeObject: a head with a size */
 	CALLEE_TYPE_NAME = 8,
 	CALLEE_TYPE_VECTORCALL = 40,
+	CALLEE_TYPE_CALL = 112,
 	CALLEE_TYPE_FLAGS = 152,
 	CALLEE_TYPE_METHODS = 216,
 	CALLEE_TYPE_DICT_OFFSET = 272,

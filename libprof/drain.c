@@ -8,6 +8,7 @@
 #include "drain.h"
 
 #include "drain_door.h"
+#include "native.h"
 #include "os.h"
 #include "real.h"
 #include "stack.h"
@@ -271,6 +272,7 @@ static void rotate(uint64_t now)
 /* Its samples are of threads and mappings that it does not know yet. */
 static void begin_recording(void)
 {
+	native_forget_mappings();
 	for (unsigned i = 0; i < drain.settings.mapping_count; i++)
 		recording_put_mapping(drain.recording, &drain.settings.mappings[i]);
 	for (struct thread *thread = thread_next(NULL); thread; thread = thread_next(thread))
@@ -405,6 +407,7 @@ static uint32_t pass(bool last)
 	uint32_t fullest = 0;
 
 	task_scan(drain.settings.hooks.adopted);
+	native_pass(begun_ns);
 	for (struct thread *thread = thread_next(NULL); thread; thread = thread_next(thread)) {
 		uint32_t used = pass_thread(thread, last);
 

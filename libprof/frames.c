@@ -12,6 +12,8 @@
 #define FRAMES_PLACE_STEPS 256 /* callbacks that a call may be deep in */
 #define FRAMES_LINK_STEPS 64 /* entry frames and trampolines between two frames */
 
+static size_t entries_told;
+
 static bool link_from(struct frames_link *link, uintptr_t frame);
 static uintptr_t code_begin(uintptr_t code);
 
@@ -32,7 +34,12 @@ enum frames_result frames_walk(struct frame *frames, size_t limit, uintptr_t pc,
 			       uintptr_t *interpreter)
 {
 	const struct frames_layout *layout = frames_layout();
-	struct frames_walk walk = { .layout = layout, .frames = frames, .limit = limit };
+	struct frames_walk walk = {
+		.layout = layout,
+		.frames = frames,
+		.limit = limit,
+		.entries = entries_told,
+	};
 	enum frames_result result = FRAMES_UNSURE;
 	/* 3.12's evaluation loop publishes its _PyCFrame some instructions before it fills it, and
 	   calls nothing in between; what is in there until then can look plausible */
@@ -41,6 +48,11 @@ enum frames_result frames_walk(struct frame *frames, size_t limit, uintptr_t pc,
 	*count = walk.count;
 	*interpreter = walk.interpreter;
 	return result;
+}
+
+void frames_tell_entries(size_t most)
+{
+	entries_told = most;
 }
 
 bool frames_top(struct frames_link *link)

@@ -33,8 +33,18 @@ enum frame_marker {
 	FRAME_MARKER_END
 };
 
-/* `instruction` of a frame that is a C function: `code` is the id of a callee, or several (site.h). */
-#define FRAME_CALLEE UINTPTR_MAX
+/* `instruction` of what is no Python frame: what `code` is instead. */
+#define FRAME_CALLEE UINTPTR_MAX /* a C function: the id of a callee, or several (site.h) */
+#define FRAME_ENTRY \
+	(UINTPTR_MAX - 1) /* the address of an entry frame: an activation of the interpreter ends */
+#define FRAME_NATIVE \
+	(UINTPTR_MAX - 2) /* an address in native code, in the function that runs or that called */
+
+/* Is it a Python frame, a code object and an instruction of it? any */
+static inline bool frame_is_code(const struct frame *frame)
+{
+	return frame->instruction < FRAME_NATIVE && frame->code >= FRAME_MARKER_END;
+}
 
 /* What a marker is called in every output. any */
 const char *frame_marker_name(enum frame_marker marker);
@@ -93,6 +103,10 @@ void frames_layout_set(const struct frames_layout *layout);
  */
 enum frames_result frames_walk(struct frame *frames, size_t limit, uintptr_t pc, size_t *count,
 			       uintptr_t *interpreter);
+/* So many of a stack's activations of the interpreter, innermost first, are told by a FRAME_ENTRY of their own behind
+   their frames. The innermost does not count for the limit: the frames need room for one more then. None, unless this
+   is called. setup */
+void frames_tell_entries(size_t most);
 
 /*
  * Line of an instruction of a code object from its location table (PEP 626; format in CPython's

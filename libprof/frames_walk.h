@@ -11,7 +11,8 @@
  *                                                 _PyFrame_IsIncomplete), which also drops the
  *                                                 trampoline of _Py_InitCleanup (3.13+)
  *   owner 3, 4                                    an entry frame, in the C stack frame of one
- *                                                 activation of the evaluation loop; skipped
+ *                                                 activation of the evaluation loop; skipped, or its
+ *                                                 address told where the C stack is wanted too
  *
  * C code runs above the innermost Python frame and above each one that an entry frame continues with:
  * where such a frame stands on a call of a C function that is known, that function gets a frame of its
@@ -38,6 +39,7 @@
 #define FRAMES_OWNER_GENERATOR 1
 #define FRAMES_OWNER_ENTRY 3
 #define FRAMES_OWNER_MAX 4
+#define FRAMES_BEYOND_STEPS 4096
 #define FRAMES_TAG 3 /* low bits of _PyStackRef (3.14+); 0 in a pointer of 3.12 and 3.13 */
 #define FRAMES_INLINE static inline __attribute__((always_inline))
 
@@ -48,7 +50,9 @@ struct frames_walk {
 	const struct frames_layout *layout;
 	struct frame *frames;
 	size_t limit, count;
+	size_t entries; /* that are still to be told */
 	bool cut;
+	bool has_code, has_entry;
 	bool below_c; /* C code was called by the next Python frame, if it stands on a call */
 	uintptr_t interpreter;
 	uintptr_t cframe; /* 3.12: until the innermost entry frame has been met */
@@ -159,10 +163,39 @@ FRAMES_INLINE bool frames_take(struct frames_walk *walk, frames_read *read, uint
 		return true;
 	if (called_c)
 		frames_take_callee(walk, found.instruction);
-	walk->cut = walk->count == walk->limit;
+	walk->cut = walk->count >= walk->limit;
+	walk->has_code = true;
 	if (!walk->cut)
 		walk->frames[walk->count++] = found;
 	return true;
+}
+
+FRAMES_INLINE void frames_tell_entry(struct frames_walk *walk, uintptr_t entry)
+{
+	/* There is room for one that does not count for the limit. */
+	walk->limit += walk->entries && !walk->has_entry;
+	if (!walk->entries || walk->count >= walk->limit)
+		return;
+	walk->entries--;
+	walk->has_entry = true;
+	walk->frames[walk->count++] = (struct frame){ entry, FRAME_ENTRY };
+}
+
+/* The innermost activation may begin beyond the limit: what it has called is placed by it all the same. */
+FRAMES_INLINE void frames_find_entry(struct frames_walk *walk, frames_read *read, uintptr_t frame)
+{
+	const struct frames_layout *layout = walk->layout;
+	unsigned char owner;
+	for (unsigned steps = 0; frame && steps < FRAMES_BEYOND_STEPS && !walk->has_entry;
+	     steps++) {
+		if (!frames_pointer(frame) ||
+		    !read(&owner, frame + layout->frame_owner, sizeof(owner)))
+			return;
+		if (owner >= FRAMES_OWNER_ENTRY)
+			frames_tell_entry(walk, frame);
+		else if (!read(&frame, frame + layout->frame_previous, sizeof(frame)))
+			return;
+	}
 }
 
 FRAMES_INLINE enum frames_result frames_walk_with(struct frames_walk *walk, frames_read *read)
@@ -187,14 +220,19 @@ FRAMES_INLINE enum frames_result frames_walk_with(struct frames_walk *walk, fram
 		if (!sure)
 			return FRAMES_UNSURE;
 		whole = owner >= FRAMES_OWNER_ENTRY;
+		if (whole)
+			frames_tell_entry(walk, frame);
 		walk->below_c |= whole;
 		frame = previous;
 	}
-	if (walk->cut)
+	if (walk->cut) {
+		if (walk->entries)
+			frames_find_entry(walk, read, frame);
 		return FRAMES_CUT;
+	}
 	if (!whole)
 		return FRAMES_UNSURE;
-	return walk->count ? FRAMES_OK : FRAMES_NONE;
+	return walk->has_code ? FRAMES_OK : FRAMES_NONE;
 }
 
 #endif

@@ -22,12 +22,13 @@ struct map {
 	uint32_t serial; /* from 1, never used again */
 	char *file; /* absolute path, without " (deleted)"; "[vdso]" */
 	char build_id[ELF_BUILD_ID_CHARS]; /* lower-case hex; "": none */
+	bool has_header; /* it is an ELF file */
 
 	/* maps.c's own: */
 	uint64_t device, inode;
 	uint64_t build_id_address; /* in memory; 0: none */
 	uint64_t seen, checked; /* at which look */
-	bool has_header, is_elf_tried, is_stale;
+	bool is_elf_tried, is_stale;
 	struct elf *elf; /* its symbols, once they have been asked for */
 };
 

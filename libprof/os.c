@@ -251,6 +251,53 @@ uintptr_t os_program_counter(const void *context)
 #endif
 }
 
+/* The word at %fs:0 is its own address (System V ABI, AMD64, 3.4.6). */
+uintptr_t os_thread_pointer(void)
+{
+	uintptr_t pointer = 0;
+
+#if defined(__x86_64__)
+	__asm__("mov %%fs:0, %0" : "=r"(pointer));
+#endif
+	return pointer;
+}
+
+uintptr_t os_stack_pointer(const void *context)
+{
+	const ucontext_t *interrupted = context;
+
+#if defined(__x86_64__)
+	return (uintptr_t)interrupted->uc_mcontext.gregs[REG_RSP];
+#elif defined(__aarch64__)
+	return (uintptr_t)interrupted->uc_mcontext.sp;
+#endif
+}
+
+void os_registers_take(const void *context, struct os_registers *registers)
+{
+	memset(registers, 0, sizeof(*registers));
+#if defined(__x86_64__)
+	static const unsigned char order[16] = {
+		REG_RAX, REG_RDX, REG_RCX, REG_RBX, REG_RSI, REG_RDI, REG_RBP, REG_RSP,
+		REG_R8,	 REG_R9,  REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15,
+	};
+	const ucontext_t *interrupted = context;
+
+	for (unsigned i = 0; i < PROF_COUNT(order); i++)
+		registers->general[i] = (uint64_t)interrupted->uc_mcontext.gregs[order[i]];
+#endif
+	registers->pc = os_program_counter(context);
+}
+
+void os_stack_copy(void *to, uintptr_t from, size_t size_bytes)
+{
+#if defined(__x86_64__)
+	__asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(size_bytes) : : "memory");
+#else
+	memcpy(to, (const void *)from, size_bytes);
+#endif
+}
+
 /* AT_MINSIGSTKSZ, getauxval(3), is younger than the registers that made 2 KiB too few. */
 size_t os_signal_frame_bytes(void)
 {

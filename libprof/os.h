@@ -57,6 +57,21 @@ bool os_read(void *to, uintptr_t from, size_t n);
 /* The interrupted program counter of a handler's third argument (ucontext_t). signal */
 uintptr_t os_program_counter(const void *context);
 
+/* What pthread_self(3) gives: where the calling thread's own data begin, behind its stack; 0: not known. signal */
+uintptr_t os_thread_pointer(void);
+/* And the interrupted stack pointer. signal */
+uintptr_t os_stack_pointer(const void *context);
+/* All registers that a stack can be unwound with, in DWARF's order (System V ABI, AMD64, figure 3.36): rax rdx rcx
+   rbx rsi rdi rbp rsp r8 ... r15. */
+struct os_registers {
+	uint64_t pc;
+	uint64_t general[16];
+};
+/* signal */
+void os_registers_take(const void *context, struct os_registers *registers);
+/* Copy memory of the own stack, past what sanitizers put in the place of memcpy. signal */
+void os_stack_copy(void *to, uintptr_t from, size_t size_bytes);
+
 /* The most that the kernel puts on a signal's stack before the handler runs. any */
 size_t os_signal_frame_bytes(void);
 /* Did the signal end a system call, which returns EINTR to the program then? The same argument. signal */

@@ -3,13 +3,15 @@
  *
  *   constructor   is this a Python? If not, nothing more happens in this process, but for a look again
  *                 after a dlopen
- *   interposed    pthread_create; _exit _Exit quick_exit; exec*; posix_spawn*; system, popen, daemon; unshare, setns; dlopen
+ *   interposed    pthread_create; _exit _Exit quick_exit; exec*; posix_spawn*; system, popen, daemon; unshare, setns; dlopen,
+ *                 dlclose
  *                 prctl and syscall, for seccomp
  *
  * Each interposed call first tests whose process it is, and passes straight through where there is no
  * session, and in a vfork child, which shares our memory. The calls about signals are signals'.
  */
 #include "log.h"
+#include "native.h"
 #include "real.h"
 #include "session.h"
 
@@ -106,6 +108,15 @@ __attribute__((used)) void preload_resolve_dlopen(void)
 	preload_dlopen = dlsym(RTLD_NEXT, "dlopen");
 }
 #endif
+
+PROF_EXPORT int dlclose(void *handle)
+{
+	int result = real_get()->dlclose(handle);
+
+	/* Behind it: a look that comes before would find it mapped all the same, and be the last. */
+	native_closed();
+	return result;
+}
 
 /* Called by the first interposed call after a dlopen. */
 static void look_again(void)

@@ -8,6 +8,7 @@
 
 #include "mark.h"
 #include "os.h"
+#include "record_native.h"
 
 #include <string.h>
 
@@ -21,21 +22,24 @@ static struct {
 struct wish {
 	enum metric metric;
 	uint64_t time_ns, value;
-	uintptr_t pc;
+	const void *context; /* of a handler */
 	bool is_call;
 	const struct frame *leaf; /* of a call */
 };
 
 static bool put_stack(struct thread *thread, const struct wish *wish);
+static bool is_finalized(struct thread *thread);
 static size_t put_leaf(struct record *record, const struct wish *wish, size_t walked);
 static bool gate_knows(uintptr_t interpreter);
 static void record_head(struct record *record, uint32_t metric, uint64_t time_ns, uint64_t value);
-static void record_commit(struct thread *thread, struct record *record, size_t depth);
+static void put_native(struct thread *thread, struct record *record, const void *context,
+		       uint32_t got);
+static void record_commit(struct thread *thread, struct record *record);
 
 bool record_stack(struct thread *thread, enum metric metric, uint64_t time_ns, uint64_t value,
-		  uintptr_t pc)
+		  const void *context)
 {
-	const struct wish wish = { .metric = metric, .time_ns = time_ns, .value = value, .pc = pc };
+	const struct wish wish = { metric, time_ns, value, context, false, NULL };
 
 	return put_stack(thread, &wish);
 }
@@ -43,7 +47,7 @@ bool record_stack(struct thread *thread, enum metric metric, uint64_t time_ns, u
 bool record_call(struct thread *thread, enum metric metric, uint64_t time_ns, uint64_t value,
 		 const struct frame *leaf)
 {
-	const struct wish wish = { metric, time_ns, value, 0, true, leaf };
+	const struct wish wish = { metric, time_ns, value, NULL, true, leaf };
 
 	return put_stack(thread, &wish);
 }
@@ -59,9 +63,9 @@ bool record_put(struct thread *thread, enum metric metric, uint64_t time_ns, uin
 		return false;
 	}
 	record_head(record, metric, time_ns, value);
-	record->frames[0].code = marker;
-	record->frames[0].instruction = 0;
-	record_commit(thread, record, 1);
+	record->depth = 1;
+	record->frames[0] = (struct frame){ marker, 0 };
+	record_commit(thread, record);
 	return true;
 }
 
@@ -77,11 +81,10 @@ void record_start(struct thread *thread, uintptr_t interpreter, const struct fra
 	record = ring_begin(&thread->ring, size, size, &got);
 	if (!record)
 		return;
-	for (size_t i = 0; i < depth; i++)
-		mark_set(frames[i].code);
 	memcpy(record->frames, frames, depth * sizeof(*frames));
 	record_head(record, RECORD_START, os_monotonic_ns(), 0);
-	record_commit(thread, record, depth);
+	record->depth = (uint32_t)depth;
+	record_commit(thread, record);
 }
 
 void record_limit(uint32_t depth)
@@ -96,50 +99,61 @@ uint32_t record_bytes(uint32_t depth)
 
 static bool put_stack(struct thread *thread, const struct wish *wish)
 {
-	uint32_t finalizing =
-		atomic_load_explicit(&record_gate.finalizing_tid, memory_order_acquire);
-	uint32_t leaves = wish->leaf != NULL, most = record_bytes(records.depth + leaves);
+	uint32_t leaves = wish->leaf != NULL, native_bytes = record_native_most(), got;
+	uint32_t others = leaves + (native_bytes != 0); /* a leaf, and one entry frame more */
+	uint32_t frames_bytes = record_bytes(records.depth + others);
 	struct record *record;
 	size_t depth, room;
 	uintptr_t interpreter;
-	uint32_t got;
 	enum frames_result result;
 
-	if (finalizing &&
-	    finalizing != (uint32_t)atomic_load_explicit(&thread->tid, memory_order_relaxed))
+	if (is_finalized(thread))
 		return record_put(thread, wish->metric, wish->time_ns, wish->value,
 				  FRAME_FINALIZING);
-	record = ring_begin(&thread->ring, record_bytes(1 + leaves), most, &got);
+	record = ring_begin(&thread->ring, record_bytes(1 + others), frames_bytes + native_bytes,
+			    &got);
 	if (!record) {
 		thread_lose(thread, LOSS_ring_full);
 		return false;
 	}
-	room = (got - sizeof(*record)) / sizeof(struct frame) - leaves;
-	result = frames_walk(record->frames + leaves, room, wish->pc, &depth, &interpreter);
-	if (result == FRAMES_NONE)
-		return record_put(thread, wish->metric, wish->time_ns, wish->value,
-				  FRAME_NO_PYTHON);
-	if (result == FRAMES_UNSURE || (result == FRAMES_CUT && got < most)) {
+	room = got < frames_bytes ? (got - sizeof(*record)) / sizeof(struct frame) - others :
+				    records.depth;
+	result = frames_walk(record->frames + leaves, room,
+			     wish->context ? os_program_counter(wish->context) : 0, &depth,
+			     &interpreter);
+	if (result == FRAMES_UNSURE || (result == FRAMES_CUT && room < records.depth)) {
 		thread_lose(thread, result == FRAMES_UNSURE ? LOSS_unsure : LOSS_ring_full);
 		return false;
 	}
-	if (!gate_knows(interpreter)) {
+	if (result == FRAMES_NONE) {
+		record->frames[0] = (struct frame){ FRAME_NO_PYTHON, 0 };
+		depth = 1;
+	} else if (!gate_knows(interpreter)) {
 		thread_lose(thread, LOSS_unknown_interpreter);
 		return record_put(thread, wish->metric, wish->time_ns, wish->value, FRAME_UNKNOWN);
-	}
-	if (wish->is_call)
+	} else if (wish->is_call) {
 		depth = put_leaf(record, wish, depth);
-	for (size_t i = leaves; i < depth; i++) {
-		if (record->frames[i].instruction != FRAME_CALLEE)
-			mark_set(record->frames[i].code);
 	}
 	record_head(record, wish->metric, wish->time_ns, wish->value);
 	if (result == FRAMES_CUT) {
 		record->cut = 1;
 		thread_lose(thread, LOSS_cut);
 	}
-	record_commit(thread, record, depth);
+	record->depth = (uint32_t)depth;
+	if (wish->context)
+		put_native(thread, record, wish->context, got);
+	record_commit(thread, record);
 	return true;
+}
+
+/* 3.12 frees the states of others before the last event: their frames may be gone. */
+static bool is_finalized(struct thread *thread)
+{
+	uint32_t finalizing =
+		atomic_load_explicit(&record_gate.finalizing_tid, memory_order_acquire);
+
+	return finalizing &&
+	       finalizing != (uint32_t)atomic_load_explicit(&thread->tid, memory_order_relaxed);
 }
 
 /* The call's leaf, or none, in place of the one that the walk knows. How many frames there are. */
@@ -171,14 +185,35 @@ static void record_head(struct record *record, uint32_t metric, uint64_t time_ns
 {
 	record->metric = (uint16_t)metric;
 	record->cut = 0;
-	record->unused = 0;
+	record->native_bytes = 0;
 	record->time_ns = time_ns;
 	record->value = value;
 }
 
-static void record_commit(struct thread *thread, struct record *record, size_t depth)
+/* Behind the frames, in what is left of the `got` bytes: the C stack of the handler's context. */
+static void put_native(struct thread *thread, struct record *record, const void *context,
+		       uint32_t got)
 {
-	record->depth = (uint32_t)depth;
-	record->size_bytes = record_bytes((uint32_t)depth);
+	uint32_t used = record_bytes(record->depth);
+	uintptr_t entry = 0;
+
+	if (!record_native_most())
+		return;
+	for (size_t i = 0; i < record->depth && !entry; i++) {
+		if (record->frames[i].instruction == FRAME_ENTRY)
+			entry = record->frames[i].code;
+	}
+	record->native_bytes =
+		record_native_put(thread, (struct record_native *)((unsigned char *)record + used),
+				  got - used, context, entry);
+}
+
+static void record_commit(struct thread *thread, struct record *record)
+{
+	for (size_t i = 0; i < record->depth; i++) {
+		if (frame_is_code(&record->frames[i]))
+			mark_set(record->frames[i].code);
+	}
+	record->size_bytes = record_bytes(record->depth) + record->native_bytes;
 	ring_commit(&thread->ring, record->size_bytes);
 }

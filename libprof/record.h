@@ -28,7 +28,7 @@ struct record {
 	uint16_t metric; /* or RECORD_START */
 	uint16_t cut; /* the root end did not fit */
 	uint32_t depth;
-	uint32_t unused;
+	uint32_t native_bytes; /* of a struct record_native behind the frames; 0: there is none */
 	uint64_t time_ns; /* CLOCK_MONOTONIC */
 	uint64_t value;
 	struct frame frames[];
@@ -42,11 +42,12 @@ struct record_gate {
 extern struct record_gate record_gate;
 
 /*
- * Put a sample with the calling thread's Python stack. pc: the interrupted program counter, 0 for none.
- * False: dropped and counted; the caller keeps the value for its next sample. signal, callback
+ * Put a sample with the calling thread's Python stack, and its C stack where that is wanted (record_native.h).
+ * context: the handler's third argument.
+ * False: dropped and counted; the caller keeps the value for its next sample. signal
  */
 bool record_stack(struct thread *thread, enum metric metric, uint64_t time_ns, uint64_t value,
-		  uintptr_t pc);
+		  const void *context);
 /*
  * The same for a call that a callback is told of. leaf: what is called, where that is no Python function (a
  * callee, a marker), NULL where it is the innermost frame itself; it stands where the walk would put what

@@ -16,12 +16,15 @@
 #include "dump.h"
 #include "interpreters.h"
 #include "monitoring.h"
+#include "native.h"
 #include "place.h"
 #include "place_files.h"
 #include "python.h"
+#include "record_native.h"
 #include "registry.h"
 #include "running.h"
 #include "symbol.h"
+#include "thread_stack.h"
 #include "tick_cost.h"
 
 #include <errno.h>
@@ -43,6 +46,7 @@ static bool starts_here(const char *name, struct py_object *arguments);
 static void start(void);
 static errmsg start_measuring(void);
 static errmsg start_collectors(void);
+static uint32_t ring_bytes(void);
 static void begin_main(void);
 static void adopt_main(void);
 static void ending(void);
@@ -151,7 +155,10 @@ static errmsg start_measuring(void)
 	if (error)
 		return error;
 	record_limit(depth);
-	error = threads_start(place_ring_bytes(record_bytes(depth)), thread_ending);
+	error = native_start();
+	if (error)
+		log_line("%s", error);
+	error = threads_start(ring_bytes(), thread_ending);
 	if (!error)
 		error = signals_start((int)option_number(OPTION_SIGNAL), &session_signals);
 	if (!error)
@@ -186,13 +193,21 @@ static errmsg start_collectors(void)
 	return mask ? NULL : "nothing is measured (MONPROF_COLLECT)";
 }
 
+/* Of the largest records there are. */
+static uint32_t ring_bytes(void)
+{
+	uint32_t depth = (uint32_t)option_number(OPTION_DEPTH);
+
+	return place_ring_bytes(record_bytes(depth) + record_native_most());
+}
+
 /* The session proper, of this process: in the first one, and again in each child that goes on. */
 errmsg session_begin(void)
 {
 	struct drain_settings drainer = {
 		.flush_ns = place_flush_ns(),
 		.waits = session.is_fresh,
-		.ring_bytes = place_ring_bytes(record_bytes((uint32_t)option_number(OPTION_DEPTH))),
+		.ring_bytes = ring_bytes(),
 		.hooks = {
 			.begin = running_drainer_begin,
 			.end = running_drainer_end,
@@ -257,6 +272,7 @@ static void adopt_main(void)
 	if (os_gettid() == os_getpid()) {
 		log_format(thread->python_name, sizeof(thread->python_name), "MainThread");
 		atomic_store(&thread->python_name_known, true);
+		thread_stack_begin_main(thread);
 	}
 	signals_thread_begin(&thread->signals, signals_blocked());
 	running_thread_begin(thread);
@@ -462,6 +478,8 @@ struct thread *session_thread_reserve(const pthread_attr_t *attributes, void *(*
 	if (!thread)
 		return NULL;
 	thread->start_blocked = signals_inherited(attributes);
+	if (record_native_wanted())
+		thread_stack_reserve(thread, attributes);
 	python_tell_start(thread, (uintptr_t)routine, argument);
 	return thread;
 }
@@ -469,6 +487,8 @@ struct thread *session_thread_reserve(const pthread_attr_t *attributes, void *(*
 void session_thread_begin(struct thread *thread)
 {
 	thread_begin(thread);
+	if (thread->stack_bytes)
+		thread_stack_begin(thread);
 	signals_thread_begin(&thread->signals, thread->start_blocked);
 	running_thread_begin(thread);
 }

@@ -16,6 +16,8 @@
 #include "heap.h"
 #include "intern.h"
 #include "log.h"
+#include "native.h"
+#include "record_native.h"
 #include "site.h"
 #include "symbol.h"
 
@@ -52,11 +54,14 @@ static void cache_renew(void);
 static void start_tell(struct thread *thread, const struct record *record);
 static void start_renew(struct thread *thread);
 static void sample_add(struct thread *thread, const struct record *record);
+static uint32_t put_stack(uint32_t node, struct thread *thread, const struct record *record,
+			  uint32_t *start);
 static uint32_t put_frames(uint32_t node, const struct frame *frames, size_t depth,
 			   uint64_t time_ns, uint32_t *start);
-static uint32_t put_leaf(uint32_t node, const struct record *record);
+static uint32_t put_leaf(uint32_t node, const struct frame *leaf, const struct record *record);
 static struct placed frame_find(const struct frame *frame, uint64_t time_ns);
 static bool is_marker(const struct frame *frame);
+static struct placed native_find(uintptr_t pc, uint64_t time_ns);
 static struct placed callee_place(uint64_t callees);
 static void callees_name(uint64_t callees, struct recording_function *function);
 static unsigned callees_sorted(uint64_t *callees, struct callee all[SITE_CALLEES]);
@@ -74,6 +79,7 @@ void stack_release(void)
 {
 	intern_release(&stacks.places);
 	heap_free(stacks.placed);
+	native_release();
 	memset(&stacks, 0, sizeof(stacks));
 }
 
@@ -127,6 +133,7 @@ static void cache_renew(void)
 		return;
 	intern_release(&stacks.places);
 	memset(stacks.markers, 0, sizeof(stacks.markers));
+	native_forget_frames();
 	stacks.epoch = epoch;
 }
 
@@ -171,7 +178,6 @@ static void sample_add(struct thread *thread, const struct record *record)
 		.value = record->value,
 	};
 	bool is_exit = is_marker(record->frames) && record->frames[0].code == FRAME_THREAD_EXIT;
-	bool has_leaf = record->depth > 1 && record->frames[0].instruction == FRAME_CALLEE;
 	uint32_t start = 0;
 
 	stacks.any |= !is_exit || record->value >= WORKED_NS;
@@ -179,25 +185,47 @@ static void sample_add(struct thread *thread, const struct record *record)
 		sample.node = thread->start_node;
 	if (record->cut)
 		sample.node = recording_put_node(stacks.recording, 0, marker_find(FRAME_CUT).frame);
-	sample.node = put_frames(sample.node, record->frames + has_leaf, record->depth - has_leaf,
-				 record->time_ns, &start);
-	if (has_leaf && sample.node)
-		sample.node = put_leaf(sample.node, record);
+	sample.node = put_stack(sample.node, thread, record, &start);
 	if (!sample.node) {
 		thread_lose(thread, LOSS_no_memory);
 		return;
 	}
 	/* A finalizer or a trace function may be the outermost for a moment: what was told is surer. */
-	if (start && !is_marker(record->frames) && !record->cut && !thread->start_is_told)
+	if (start && !record->cut && !thread->start_is_told)
 		thread->start_node = start;
 	recording_put_sample(stacks.recording, &sample);
 }
 
+/* The node below `node` for the record's stack, with its C stack if it has one; 0: no memory. *start: as put_frames. */
+static uint32_t put_stack(uint32_t node, struct thread *thread, const struct record *record,
+			  uint32_t *start)
+{
+	const struct frame *frames = record->frames;
+	size_t depth = record->depth, leaf = 0;
+	uint32_t unused;
+
+	*start = 0;
+	if (record_native_wanted() && !(frames = native_merge(thread, record, &depth)))
+		return 0;
+	/* The C function that the innermost Python frame calls: native frames, or that some are missing, may lie above. */
+	while (leaf < depth &&
+	       (frames[leaf].instruction == FRAME_NATIVE || is_marker(&frames[leaf])))
+		leaf++;
+	if (leaf + 1 >= depth || frames[leaf].instruction != FRAME_CALLEE)
+		return put_frames(node, frames, depth, record->time_ns, start);
+	node = put_frames(node, frames + leaf + 1, depth - leaf - 1, record->time_ns, start);
+	if (node)
+		node = put_leaf(node, &frames[leaf], record);
+	return node ? put_frames(node, frames, leaf, record->time_ns, &unused) : 0;
+}
+
 /* The node below `node` for these frames; 0: no memory. *start: the outermost that is not the threading
-   module's own, the function that the thread runs; 0: there is none. */
+   module's own, the function that the thread runs; 0: there is none, or the root is not known. */
 static uint32_t put_frames(uint32_t node, const struct frame *frames, size_t depth,
 			   uint64_t time_ns, uint32_t *start)
 {
+	bool has_root = depth && !is_marker(&frames[depth - 1]);
+
 	*start = 0;
 	for (size_t i = depth; i-- > 0;) {
 		struct placed placed = frame_find(&frames[i], time_ns);
@@ -205,17 +233,17 @@ static uint32_t put_frames(uint32_t node, const struct frame *frames, size_t dep
 		node = placed.frame ? recording_put_node(stacks.recording, node, placed.frame) : 0;
 		if (!node)
 			return 0;
-		if (!*start && !placed.in_threading)
+		if (!*start && has_root && !placed.in_threading)
 			*start = node;
 	}
 	return node;
 }
 
-/* The C function at the leaf: of several that the site calls, the one whose turn it is. */
-static uint32_t put_leaf(uint32_t node, const struct record *record)
+/* The C function that a Python frame calls: of several that the site calls, the one whose turn it is. */
+static uint32_t put_leaf(uint32_t node, const struct frame *leaf, const struct record *record)
 {
-	uint64_t callees = site_choose(record->frames[1].instruction, record->frames[0].code,
-				       record->time_ns, record->value);
+	uint64_t callees =
+		site_choose(leaf[1].instruction, leaf->code, record->time_ns, record->value);
 	struct placed placed = callee_place(callees);
 
 	return placed.frame ? recording_put_node(stacks.recording, node, placed.frame) : 0;
@@ -232,6 +260,8 @@ static struct placed frame_find(const struct frame *frame, uint64_t time_ns)
 	/* Some of many, of which one called back: it need not be among those that have names. */
 	if (frame->instruction == FRAME_CALLEE)
 		return callee_place(frame->code & SITE_MORE ? 0 : frame->code);
+	if (frame->instruction == FRAME_NATIVE)
+		return native_find(frame->code, time_ns);
 	if (is_marker(frame))
 		return marker_find((enum frame_marker)frame->code);
 	symbol = symbol_find(frame->code, time_ns);
@@ -257,7 +287,20 @@ static struct placed frame_find(const struct frame *frame, uint64_t time_ns)
 
 static bool is_marker(const struct frame *frame)
 {
-	return frame->instruction != FRAME_CALLEE && frame->code < FRAME_MARKER_END;
+	return frame->instruction < FRAME_NATIVE && frame->code < FRAME_MARKER_END;
+}
+
+/* No thread starts with it, as with what Python calls. */
+static struct placed native_find(uintptr_t pc, uint64_t time_ns)
+{
+	struct placed placed = { native_place(stacks.recording, pc, time_ns), true };
+
+	if (placed.frame)
+		return placed;
+	thread_lose(NULL, LOSS_native_code);
+	placed = marker_find(FRAME_UNKNOWN);
+	placed.in_threading = true;
+	return placed;
 }
 
 /* A C function, or one of several: it has no file and no line, and no thread starts with it. */
@@ -303,7 +346,7 @@ static unsigned callees_sorted(uint64_t *callees, struct callee all[SITE_CALLEES
 	unsigned count = 0;
 
 	while (count < SITE_CALLEES && (*callees || !count)) {
-		struct callee callee = { "", "[C]" }, *at = &all[count++];
+		struct callee callee = { "", "[C]", 0 }, *at = &all[count++];
 
 		callee_name(*callees & (SITE_IDS - 1), &callee);
 		for (; at > all && strcmp(callee.name, at[-1].name) < 0; at--)

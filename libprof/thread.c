@@ -183,10 +183,14 @@ void threads_after_fork(void)
 	atomic_store(&threads.living, thread_current ? 1 : 0);
 	if (thread_current) {
 		struct signals_thread signals = thread_current->signals;
+		uintptr_t stack_begin = atomic_load(&thread_current->stack_begin);
+		uintptr_t stack_end = atomic_load(&thread_current->stack_end);
 
 		atomic_fetch_add(&thread_current->generation, 1);
 		slot_clean(thread_current);
 		thread_current->signals = signals;
+		atomic_store(&thread_current->stack_begin, stack_begin);
+		atomic_store(&thread_current->stack_end, stack_end);
 		atomic_store(&thread_current->tid, os_gettid());
 	}
 }

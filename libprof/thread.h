@@ -48,7 +48,13 @@ struct thread {
 	_Atomic uint64_t callbacks; /* of them */
 	_Atomic uint64_t losses[LOSS_COUNT];
 	struct signals_thread signals;
+	_Atomic uintptr_t stack_asked,
+		stack_self; /* a stack pointer that is on no stack we know, and pthread_self() */
 	char name[16]; /* the kernel's, taken at death */
+
+	/* written at birth, or by the drainer for a thread that asks; stack_end is the release */
+	size_t stack_bytes; /* as its creator says */
+	_Atomic uintptr_t stack_begin, stack_end; /* 0: not known */
 
 	/* written by a callback that holds the GIL; python_name_known is its release */
 	_Atomic bool python_name_known;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define REGISTERS 17 /* rip is the last */
+#define UNDEFINED 0x07
 #define INSTRUCTION_BYTES_MAX 65536
 
 struct span {
@@ -40,6 +41,7 @@ static const char *const operations[256] = {
 	[0x96] = "",
 };
 
+static bool says_bottom(struct span span);
 static bool check_instruction(struct span *span);
 static bool check_operands(struct span *span, const char *form);
 static bool check_expression(struct span *span);
@@ -47,16 +49,28 @@ static bool take_number(struct span *span, uint64_t *number);
 static bool take_byte(struct span *span, uint8_t *byte);
 static bool skip(struct span *span, uint64_t n);
 
-bool unwind_check(struct unwind_memory *memory, uint64_t start, uint64_t end)
+bool unwind_check(struct unwind_memory *memory, uint64_t start, uint64_t end, bool *is_bottom)
 {
 	struct span span = { memory, start, end };
 
+	*is_bottom = false;
 	if (start > end || end - start > INSTRUCTION_BYTES_MAX)
 		return false;
-	while (span.at < span.end)
+	while (span.at < span.end) {
+		*is_bottom |= says_bottom(span);
 		if (!check_instruction(&span))
 			return false;
+	}
 	return true;
+}
+
+/* DW_CFA_undefined of the return address: the outermost frame (System V ABI, AMD64, 3.4.1, of _start). */
+static bool says_bottom(struct span span)
+{
+	uint8_t opcode, number;
+
+	return take_byte(&span, &opcode) && opcode == UNDEFINED && take_byte(&span, &number) &&
+	       number == REGISTERS - 1;
 }
 
 /* The two high bits may be the opcode: advance, offset, restore; then the others are its operand. */

@@ -9,7 +9,8 @@
 
 #include "unwind_memory.h"
 
-/* Instructions in [start, end): all of them known, whole, and of registers that there are. drainer */
-bool unwind_check(struct unwind_memory *memory, uint64_t start, uint64_t end);
+/* Instructions in [start, end): all of them known, whole, and of registers that there are. *is_bottom: one says that
+   there is no return address. drainer */
+bool unwind_check(struct unwind_memory *memory, uint64_t start, uint64_t end, bool *is_bottom);
 
 #endif

@@ -45,6 +45,7 @@ struct asking {
 	bool is_shifted;
 	bool has_entry; /* in the tables */
 	bool is_refused; /* the entry */
+	bool is_bottom; /* says the entry; libunwind 1.8 fails there */
 	unsigned reads_left, load_count;
 	uint64_t loads[LOADS]; /* addresses */
 };
@@ -70,7 +71,7 @@ static uint64_t register_base(const struct asking *asking, unsigned number);
 static bool is_scratch(unsigned number);
 static int find_entry(void *space, uint64_t pc, struct libunwind_entry *entry, int needs_all,
 		      void *self);
-static bool check_entry(struct libunwind_instructions *entry);
+static bool check_entry(struct libunwind_instructions *entry, bool *is_bottom);
 static bool find_header(uint64_t pc, unwind_find *find, struct libunwind_table *table);
 static void put_entry(void *space, struct libunwind_entry *entry, void *self);
 static int no_list(void *space, uint64_t *list, void *self);
@@ -145,8 +146,12 @@ static void ask(struct asking *asking, uint64_t address, struct unwind_rule *rul
 	asking->reads_left = READS_MAX;
 	if (!set_out(asking, address, &cursor, &is_signal))
 		return;
-	if (probe.call.step(&cursor) < 0 || asking->is_refused)
+	if ((probe.call.step(&cursor) < 0 && !asking->is_bottom) || asking->is_refused)
 		return;
+	if (asking->is_bottom) {
+		rule->result = UNWIND_BOTTOM;
+		return;
+	}
 	/* Without an entry libunwind knows PLT stubs and the signal trampoline by their code, and guesses the rest:
 	   then it has lost the other registers. */
 	if (!asking->has_entry && probe.call.get_reg(&cursor, UNWIND_RBX, &unused) < 0)
@@ -284,17 +289,22 @@ static int find_entry(void *space, uint64_t pc, struct libunwind_entry *entry, i
 	asking->has_entry = true;
 	asking->function = entry->start_ip;
 	if (needs_all)
-		asking->is_refused = !check_entry(entry->unwind_info);
+		asking->is_refused = !check_entry(entry->unwind_info, &asking->is_bottom);
 	return error;
 }
 
 /* What is refused is left empty: libunwind takes the entry back only if it went through it. */
-static bool check_entry(struct libunwind_instructions *entry)
+static bool check_entry(struct libunwind_instructions *entry, bool *is_bottom)
 {
+	bool is_common_bottom = false;
+
 	if (entry->return_column == LIBUNWIND_RIP &&
-	    unwind_check(&probe.memory, entry->common_start, entry->common_end) &&
-	    unwind_check(&probe.memory, entry->start, entry->end))
+	    unwind_check(&probe.memory, entry->common_start, entry->common_end,
+			 &is_common_bottom) &&
+	    unwind_check(&probe.memory, entry->start, entry->end, is_bottom)) {
+		*is_bottom |= is_common_bottom;
 		return true;
+	}
 	entry->common_end = entry->common_start;
 	entry->end = entry->start;
 	entry->return_column = LIBUNWIND_RIP;

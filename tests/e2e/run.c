@@ -453,7 +453,9 @@ char *run_pprof(struct run *run, const char *option, const char *file)
 static char *pprof(struct run *run, const char *option, const char *file)
 {
 	int status;
-	char *argv[] = { (char *)run_tested("PPROF"), (char *)option, (char *)file, NULL };
+	/* What lies in another root it would look for in vain. */
+	char *argv[] = { (char *)run_tested("PPROF"), (char *)"-symbolize=none", (char *)option,
+			 (char *)file, NULL };
 	char *output = tool(run, &status, argv);
 	char *complaint = run_read(run, run_text(run, "%s/err", run->root));
 

@@ -30,7 +30,9 @@ struct type {
 	struct object head;
 	uint64_t size;
 	const char *name;
-	uint64_t others[17];
+	uint64_t others[12];
+	uint64_t call; /* at 128 */
+	uint64_t and_others[4];
 	uint64_t flags; /* at 168 */
 	uint64_t more[7];
 	struct py_method_def *methods; /* at 232 */

@@ -92,6 +92,42 @@ Test(callee, an_object_with_a_call_of_pythons_is_none_of_cs)
 	cr_expect_eq(key_of(&thing), 0);
 }
 
+static uintptr_t code_of(const void *object)
+{
+	struct callee callee;
+
+	cr_assert(callee_name(find(object), &callee));
+	return callee.function;
+}
+
+/* Where machine code begins: of what is called as a function, and as an object. */
+Test(callee, functions_methods_and_objects_have_code)
+{
+	pyapi_call *code = (pyapi_call *)(uintptr_t)0x1110;
+	pyapi_call *of_method = (pyapi_call *)(uintptr_t)0x2220;
+	struct py_method_def method = { "in_c", code, 0, NULL };
+	struct py_method_def methods[] = { { "method", of_method, 0, NULL } };
+	struct object thing = { 1, &class_type }, below = { 1, &sub_type };
+	struct function function = function_of(&method, NULL, "pkg");
+	struct function bound = function_of(methods, &thing, NULL);
+	struct descr descr = { { 1, &descr_type }, &class_type, NULL, NULL, methods };
+	struct method twice = { { 1, &bound_type }, &descr };
+
+	cr_assert_null(callee_start());
+	class_type.call = 0x3330;
+	sub_type.call = 0x4440;
+	cr_expect_eq(code_of(&function), (uintptr_t)code);
+	cr_expect_eq(code_of(&bound), (uintptr_t)of_method);
+	cr_expect_eq(code_of(&descr), (uintptr_t)of_method);
+	cr_expect_eq(code_of(&twice), (uintptr_t)of_method);
+	cr_expect_eq(code_of(&thing), 0x3330);
+	cr_expect_eq(code_of(&below), 0x4440);
+	/* None that would be known from outside: what a type's constructor and its slots are. */
+	cr_expect_eq(code_of(&class_type), 0);
+	cr_expect_eq(code_of(&dict_new), 0);
+	cr_expect_eq(code_of(&repr_bound), 0);
+}
+
 Test(callee, an_address_used_again_is_another_callee)
 {
 	char name[24] = "";
@@ -195,6 +231,7 @@ Test(callee, a_layout_that_is_not_proven_has_one_callee)
 	cr_assert_not_null(callee_start());
 	cr_expect_null(pending);
 	cr_expect_str_eq(name_of(&function), "|[C]");
+	cr_expect_eq(code_of(&function), 0);
 	cr_expect_eq(find(&dict_type), find(&function));
 	fails = false;
 	cr_assert_null(callee_start());

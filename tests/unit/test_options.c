@@ -5,6 +5,7 @@
  */
 #include "log.h"
 #include "options.h"
+#include "record_native.h"
 #include "text.h"
 
 #include <criterion/criterion.h>
@@ -325,6 +326,40 @@ Test(options, the_environment_is_read_once)
 	cr_expect_eq(option_number(OPTION_DEPTH), 7);
 	cr_expect_str_eq(option_text(OPTION_OUTPUT), "out/%p");
 	cr_expect_eq(said.count, 0);
+}
+
+Test(options, native_frames_are_off_unless_one_asks)
+{
+	cr_assert(options_load());
+	cr_expect_eq(option_number(OPTION_NATIVE), RECORD_NATIVE_NO);
+	cr_expect_eq(option_number(OPTION_NATIVE_STACK), 65536);
+	cr_expect_eq(option_number(OPTION_NATIVE_HIDE), 1);
+}
+
+/* A choice's number is its place in the row: what record_native.h counts by. */
+Test(options, native_frames_are_chosen_as_they_are_recorded)
+{
+	setenv("MONPROF_NATIVE", "leaf", 1);
+	setenv("MONPROF_NATIVE_STACK", "1M", 1);
+	setenv("MONPROF_NATIVE_HIDE", "no", 1);
+	cr_assert(options_load());
+	cr_expect_eq(option_number(OPTION_NATIVE), RECORD_NATIVE_LEAF);
+	cr_expect_eq(option_number(OPTION_NATIVE_STACK), 1048576);
+	cr_expect_eq(option_number(OPTION_NATIVE_HIDE), 0);
+	cr_expect_eq(said.count, 0);
+}
+
+Test(options, native_stacks_are_bounded)
+{
+	setenv("MONPROF_NATIVE", "yes", 1);
+	setenv("MONPROF_NATIVE_STACK", "1023B", 1);
+	cr_assert(options_load());
+	cr_expect_eq(option_number(OPTION_NATIVE), RECORD_NATIVE_YES);
+	cr_expect_eq(option_number(OPTION_NATIVE_STACK), 65536);
+	cr_assert_eq(said.count, 1);
+	cr_expect_str_eq(
+		said.lines[0],
+		"MONPROF_NATIVE_STACK=1023B is out of range; the nearest is 1k; it stays at 64k");
 }
 
 Test(options, bad_values_fall_back_one_line_each)

@@ -7,6 +7,7 @@
 
 #include <criterion/criterion.h>
 #include <string.h>
+#include <ucontext.h>
 
 #define RING_BYTES 1024
 #define INTERPRETER 0x1000u
@@ -24,6 +25,9 @@ static struct {
 	uintptr_t pc;
 	bool calls_c; /* the leaf is a callee */
 } stack = { .depth = 3, .interpreter = INTERPRETER };
+
+/* Interrupted at 3333. */
+static ucontext_t interrupted;
 
 static struct thread *thread;
 static unsigned marks;
@@ -69,6 +73,11 @@ static void set_up(void)
 	thread_begin(thread);
 	memset(thread->ring.data, 0xee, RING_BYTES);
 	record_limit(DEPTH);
+#if defined(__x86_64__)
+	interrupted.uc_mcontext.gregs[REG_RIP] = 3333;
+#else
+	interrupted.uc_mcontext.pc = 3333;
+#endif
 	atomic_store(&record_gate.interpreters[0], INTERPRETER + 1);
 	atomic_store(&record_gate.interpreters[RECORD_INTERPRETERS - 1], INTERPRETER);
 }
@@ -78,7 +87,7 @@ TestSuite(record, .init = set_up);
 static bool sample(void)
 {
 	used_before = ring_used(&thread->ring);
-	return record_stack(thread, METRIC_cpu_cpu, 1111, 2222, 3333);
+	return record_stack(thread, METRIC_cpu_cpu, 1111, 2222, &interrupted);
 }
 
 static uint64_t lost(enum loss reason)
@@ -104,7 +113,7 @@ static const struct record *first(uint32_t depth)
 	cr_expect_eq(record->size_bytes, record_bytes(depth));
 	cr_expect_eq(record->metric, METRIC_cpu_cpu);
 	cr_expect_eq(record->depth, depth);
-	cr_expect_eq(record->unused, 0);
+	cr_expect_eq(record->native_bytes, 0);
 	cr_expect_eq(record->time_ns, 1111);
 	cr_expect_eq(record->value, 2222);
 	return record;
