@@ -10,6 +10,7 @@ import calls_truth
 import cost
 import exports
 import forks
+import native
 import outside
 import recording
 import start
@@ -32,11 +33,23 @@ ROWS = {
     "fork": forks.fork,
     "memory": start.memory,
     "exports": exports.exports,
+    "native-handler": native.handler,
+    "native-slowdown": native.slowdown,
+    "native-thread": native.thread,
+    "native-located": native.located,
+    "native-perf": native.perf,
+    "native-pyspy": native.pyspy,
+    "native-start": native.started,
 }
 
 
+def rows_of(name):
+    """A name stands for its row, or for all rows that it begins: "native" for native-handler and the others."""
+    return [row for row in ROWS if row == name or row.startswith(name + "-")]
+
+
 def main(names):
-    unknown = [name for name in names if name not in ROWS]
+    unknown = [name for name in names if not rows_of(name)]
     if unknown:
         print(f"bench: no row {', '.join(unknown)}; rows: {' '.join(ROWS)}", file=sys.stderr)
         return 2
@@ -45,7 +58,7 @@ def main(names):
     print(f"\n==== CPython {platform.python_version()}, {linked}, Linux {platform.release()}")
     missed = []
     try:
-        for name in names or ROWS:
+        for name in [row for name in names for row in rows_of(name)] or ROWS:
             if ROWS[name]().missed:
                 missed.append(name)
     finally:
