@@ -219,15 +219,10 @@ static void merge_all(struct thread *thread, struct merge *merge)
 static bool holds_entry(const struct merge *merge, enum unwind_result result,
 			const struct unwind_registers *caller)
 {
-	uint64_t begin = merge->registers.general[STACK_POINTER];
 	uintptr_t entry = next_entry(merge);
 
-	if (!entry || entry < begin)
-		return false;
-	/* A copy that ends at the entry frame has all of the frames below: this one goes beyond it. */
-	if (result == UNWIND_CUT)
-		return merge->is_leaf && merge->stack.begin + merge->stack.size_bytes + 8 > entry;
-	return result == UNWIND_OK && entry < caller->general[STACK_POINTER];
+	return entry && result == UNWIND_OK && entry >= merge->registers.general[STACK_POINTER] &&
+	       entry < caller->general[STACK_POINTER];
 }
 
 /* 0: no more. */

@@ -6,6 +6,8 @@
 #include "thread_stack.h"
 
 #define RED_ZONE_BYTES 128
+#define LOOP_BYTES \
+	1024 /* of the interpreter's C frame, above its entry frame; seen: 144 and 160 (3.12 to 3.15) */
 #define ROUND 8
 
 static struct {
@@ -44,8 +46,8 @@ uint32_t record_native_put(struct thread *thread, struct record_native *native, 
 		thread_lose(thread, LOSS_native_stack);
 		return 0;
 	}
-	if (entry && natives.mode == RECORD_NATIVE_LEAF)
-		end = entry;
+	if (entry && natives.mode == RECORD_NATIVE_LEAF && end - entry > LOOP_BYTES)
+		end = entry + LOOP_BYTES;
 	begin = thread_stack_below(thread, pointer, RED_ZONE_BYTES);
 	size = end - pointer < natives.stack_bytes ? end - pointer : natives.stack_bytes;
 	size += pointer - begin;

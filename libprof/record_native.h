@@ -17,7 +17,7 @@
 
 enum record_native_mode {
 	RECORD_NATIVE_NO,
-	RECORD_NATIVE_LEAF, /* up to the innermost activation of the interpreter */
+	RECORD_NATIVE_LEAF, /* up to the innermost activation of the interpreter, and that */
 	RECORD_NATIVE_YES, /* all of it */
 };
 

@@ -78,24 +78,19 @@ Test(native, leaf_ends_with_the_innermost_activation)
 	cr_expect_eq(lost_all(), 0);
 }
 
-/* The copy ends with the entry frame: what the loop was called from is not in it. */
-Test(native, leaf_s_copy_ends_in_the_loop)
+/* Where the loop's own frame does not end in the copy, or a register leads out of it before, the place is not sure. */
+Test(native, leaf_s_copy_ends_too_early)
 {
 	start(RECORD_NATIVE_LEAF);
 	world.end = UNWIND_CUT;
 	cr_expect_str_eq(merged(record_of("cbE", 2 * FRAME_BYTES + 64, false, 3,
 					  (const struct frame[]){ PY(1), ENTRY(2), PY(0) })),
-			 "cb10", "%s", out);
-	/* And 8 bytes less, where the stack pointer is not aligned. */
-	cr_expect_str_eq(merged(record_of("cbE", 2 * FRAME_BYTES + 57, false, 3,
-					  (const struct frame[]){ PY(1), ENTRY(2), PY(0) })),
-			 "cb10", "%s", out);
-	cr_expect_eq(lost_all(), 0);
-	/* A copy that is shorter has not got there. */
+			 "cb[cut]10", "%s", out);
+	cr_expect_eq(lost(LOSS_native_cut), 1);
 	cr_expect_str_eq(merged(record_of("cb", 2 * FRAME_BYTES, false, 3,
 					  (const struct frame[]){ PY(1), ENTRY(2), PY(0) })),
 			 "cb[cut]10", "%s", out);
-	cr_expect_eq(lost(LOSS_native_cut), 1);
+	cr_expect_eq(lost(LOSS_native_cut), 2);
 }
 
 Test(native, without_a_copy_python_s_frames_are_all)

@@ -20,6 +20,7 @@
 #define INTERPRETER 0x1000u
 #define STACK_BYTES 4096u
 #define RED_ZONE 128u
+#define LOOP_BYTES 1024u
 #define CODE(i) (0x7f0000001000u + 0x100u * (i))
 
 /* What frames_walk finds: a Python frame, and the entry frame of its activation; 0: no entry frame. */
@@ -125,9 +126,12 @@ static uint64_t lost(enum loss reason)
 	return atomic_load(&thread->losses[reason]);
 }
 
-Test(record_native, leaf_ends_at_the_innermost_entry_frame)
+Test(record_native, leaf_ends_with_the_innermost_activation)
 {
-	expect_copy(native_of(sample(RECORD_NATIVE_LEAF, 65536)), 1024);
+	expect_copy(native_of(sample(RECORD_NATIVE_LEAF, 65536)), 1024 + LOOP_BYTES);
+	ring_next(&thread->ring);
+	python.entry = at(STACK_BYTES - 8);
+	expect_copy(native_of(sample(RECORD_NATIVE_LEAF, 65536)), STACK_BYTES - 1024);
 }
 
 Test(record_native, yes_ends_with_the_stack)
@@ -191,7 +195,7 @@ Test(record_native, the_red_zone_may_not_be_mapped)
 	set_pointer(at(8));
 	native = native_of(sample(RECORD_NATIVE_LEAF, 65536));
 	cr_expect_eq(native->begin, at(0));
-	cr_expect_eq(native->stack_bytes, 2048);
+	cr_expect_eq(native->stack_bytes, 2048 + LOOP_BYTES);
 }
 
 Test(record_native, an_entry_frame_elsewhere_ends_nothing)
