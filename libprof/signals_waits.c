@@ -15,6 +15,8 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#define SECOND_NS UINT64_C(1000000000)
+
 /* Declared by no header, or only for programs of another standard. */
 int __sigpause(int sig_or_mask, int is_signo);
 int signals_bsd_sigpause(int mask) __asm__("sigpause");
@@ -226,6 +228,9 @@ static int call_wait(const sigset_t *set, siginfo_t *info, const struct timespec
 	siginfo_t taken;
 	int result = 0;
 
+	/* EINVAL, whatever is pending. */
+	if (timeout && (timeout->tv_sec < 0 || (unsigned long)timeout->tv_nsec >= SECOND_NS))
+		return real_get()->sigtimedwait(set, info, timeout);
 	os_sigmask(SIG_BLOCK, &bit, &before);
 	signals_wait_begin();
 	do {
@@ -294,11 +299,9 @@ static bool call_pending(void)
 /* UINT64_MAX: never, or in centuries. */
 static uint64_t call_end_ns(const struct timespec *timeout)
 {
-	const uint64_t second_ns = 1000000000;
-
 	if (!timeout || timeout->tv_sec < 0 || (uint64_t)timeout->tv_sec > UINT32_MAX)
 		return UINT64_MAX;
-	return os_monotonic_ns() + (uint64_t)timeout->tv_sec * second_ns +
+	return os_monotonic_ns() + (uint64_t)timeout->tv_sec * SECOND_NS +
 	       (uint64_t)timeout->tv_nsec;
 }
 
@@ -308,8 +311,8 @@ static void call_time_left(struct timespec *left, uint64_t end_ns)
 	uint64_t now_ns = os_monotonic_ns();
 	uint64_t left_ns = end_ns > now_ns ? end_ns - now_ns : 0;
 
-	left->tv_sec = (time_t)(left_ns / 1000000000);
-	left->tv_nsec = (long)(left_ns % 1000000000);
+	left->tv_sec = (time_t)(left_ns / SECOND_NS);
+	left->tv_nsec = (long)(left_ns % SECOND_NS);
 }
 
 /*

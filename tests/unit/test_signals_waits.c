@@ -121,6 +121,22 @@ static void waits_behind_a_tick(void)
 	note_pending("none left");
 }
 
+/* What is held is not taken: the kernel looks at the time first. */
+static void waits_for_no_time(void)
+{
+	static const struct timespec times[] = { { 0, 1000000000 }, { 0, -1 }, { -1, 0 } };
+	sigset_t set = set_of(SIGURG, 0);
+	siginfo_t info;
+
+	mask(SIG_BLOCK, SIGURG, 0);
+	raise(SIGURG);
+	for (size_t i = 0; i < 3; i++) {
+		note("sigtimedwait %d", sigtimedwait(&set, &info, &times[i]));
+		note("errno %d", errno);
+	}
+	note_pending("still there");
+}
+
 static int wait_after_all(const sigset_t *set, siginfo_t *info, const struct timespec *timeout)
 {
 	tick();
@@ -321,6 +337,7 @@ static void waits_in_spite_of_a_tick(void)
 SAME(signals_waits, waits)
 SAME(signals_waits, waits_in_a_thread)
 SAME(signals_waits, waits_behind_a_tick)
+SAME(signals_waits, waits_for_no_time)
 SAME(signals_waits, sent_behind_a_tick)
 SAME(signals_waits, taken_by_another_thread)
 SAME(signals_waits, suspends)
