@@ -228,7 +228,8 @@ void storms(void)
 				     (union sigval){ .sival_int = sent + 1 }) == 0)
 				sent++;
 		}
-		while (own.last < sent)
+		/* All may be there before the storm has begun. */
+		while (own.last < sent || !own.came)
 			work(0.001);
 		own.is_over = true;
 		pthread_join(thread, NULL);
@@ -236,6 +237,7 @@ void storms(void)
 		say("in order", own.last);
 		say("out of order", own.wrong);
 		say("others came", own.came > 0);
+		own.came = 0;
 	}
 	signal(SIGURG, SIG_DFL);
 	signal(SIGUSR1, SIG_DFL);
