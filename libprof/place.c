@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #define RECORDS_LEAST 8 /* of the largest kind, that a ring holds */
+#define NATIVES_LEAST 2 /* of those with a C stack, of which hardly one is as long as it may be */
 #define MAPPINGS_MOST 8
 #define DISK_PARTS \
 	4 /* recordings, or what is made of them, that MONPROF_DISK has room for, at least */
@@ -113,13 +114,17 @@ uint64_t place_wait_ns(uint64_t most_ns)
 	return wanted_ns < most_ns ? wanted_ns : most_ns;
 }
 
-uint32_t place_ring_bytes(uint32_t record_bytes)
+uint32_t place_ring_bytes(uint32_t record_bytes, uint32_t native_bytes)
 {
 	uint64_t wanted = option_number(OPTION_RING);
+	uint64_t plain = (uint64_t)record_bytes * RECORDS_LEAST;
+	uint64_t native = ((uint64_t)record_bytes + native_bytes) * NATIVES_LEAST;
 	uint32_t size = 4096;
 
-	if (wanted < (uint64_t)record_bytes * RECORDS_LEAST)
-		wanted = (uint64_t)record_bytes * RECORDS_LEAST;
+	if (wanted < plain)
+		wanted = plain;
+	if (native_bytes && wanted < native)
+		wanted = native;
 	while (size < wanted)
 		size *= 2;
 	return size;

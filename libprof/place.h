@@ -26,8 +26,9 @@ const char *place_recording(void);
 uint64_t place_flush_ns(void);
 /* MONPROF_EXIT_WAIT, and no more than that. any */
 uint64_t place_wait_ns(uint64_t most_ns);
-/* MONPROF_RING, made a power of two that holds a few records of this many bytes. any */
-uint32_t place_ring_bytes(uint32_t record_bytes);
+/* MONPROF_RING, made a power of two that holds a few records of this many bytes, and two of those with so much more of
+   native stacks. any */
+uint32_t place_ring_bytes(uint32_t record_bytes, uint32_t native_bytes);
 /* Has the recording, of so many bytes, lasted as long or become as large as MONPROF_ROTATE and MONPROF_DISK say? Makes
    room on disk for what it has. drainer */
 bool place_is_full(uint64_t time_ns, uint64_t recording_bytes);

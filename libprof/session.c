@@ -193,12 +193,10 @@ static errmsg start_collectors(void)
 	return mask ? NULL : "nothing is measured (MONPROF_COLLECT)";
 }
 
-/* Of the largest records there are. */
 static uint32_t ring_bytes(void)
 {
-	uint32_t depth = (uint32_t)option_number(OPTION_DEPTH);
-
-	return place_ring_bytes(record_bytes(depth) + record_native_most());
+	return place_ring_bytes(record_bytes((uint32_t)option_number(OPTION_DEPTH)),
+				record_native_most());
 }
 
 /* The session proper, of this process: in the first one, and again in each child that goes on. */

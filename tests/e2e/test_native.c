@@ -128,6 +128,28 @@ Test(native, no_is_none)
 	run_free(run);
 }
 
+/* The loader ends its search at a file of that name which is none. */
+Test(native, without_libunwind_one_line_says_so)
+{
+	struct run *run = run_new();
+	struct stacks *stacks;
+
+	run_write(run, "libunwind-x86_64.so.8", "");
+	run_set(run, "LD_LIBRARY_PATH", run->root);
+	run_set(run, "MONPROF_NATIVE", "yes");
+	run_go(run, python_path(), run_program("native.py"), compiled(run, ways[0]), "outer",
+	       SECONDS, NULL);
+	run_check_exit(run, 0);
+	run_check_line(run, "native frames need libunwind");
+	stacks = stacks_read(run, run_file(run, ".pb.gz"));
+	RUN_CHECK(run,
+		  stacks_under(stacks, "outer", "call") >= 400 * MS &&
+			  !stacks_with(stacks, "native_outer"),
+		  "%s", stacks_names(run, stacks));
+	stacks_free(stacks);
+	run_free(run);
+}
+
 Test(native, through_libc)
 {
 	static const char *const order[] = { "sort", "native_sort", "native_inner", NULL };

@@ -313,9 +313,10 @@ const char *__wrap_place_recording(void)
 	return "the recording";
 }
 
-uint32_t __wrap_place_ring_bytes(uint32_t record_bytes)
+uint32_t __wrap_place_ring_bytes(uint32_t record_bytes, uint32_t native_bytes)
 {
 	(void)record_bytes;
+	(void)native_bytes;
 	return RING_BYTES;
 }
 

@@ -157,17 +157,20 @@ Test(place, rings_are_powers_of_two)
 {
 	setenv("MONPROF_RING", "129k", 1);
 	begin();
-	cr_assert_eq(place_ring_bytes(100), 262144);
+	cr_assert_eq(place_ring_bytes(100, 0), 262144);
 }
 
 Test(place, rings_hold_eight_records)
 {
 	setenv("MONPROF_RING", "16k", 1);
 	begin();
-	cr_assert_eq(place_ring_bytes(100), 16384);
-	cr_assert_eq(place_ring_bytes(2048), 16384);
-	cr_assert_eq(place_ring_bytes(2049), 32768);
-	cr_assert_eq(place_ring_bytes(160040), 2097152);
+	cr_assert_eq(place_ring_bytes(100, 0), 16384);
+	cr_assert_eq(place_ring_bytes(2048, 0), 16384);
+	cr_assert_eq(place_ring_bytes(2049, 0), 32768);
+	cr_assert_eq(place_ring_bytes(160040, 0), 2097152);
+	cr_assert_eq(place_ring_bytes(2048, 6144), 16384);
+	cr_assert_eq(place_ring_bytes(2048, 6145), 32768);
+	cr_assert_eq(place_ring_bytes(8232, 65824), 262144);
 }
 
 /* A recording of the session, complete. */

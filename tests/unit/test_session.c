@@ -43,7 +43,7 @@ errmsg __wrap_place_begin(struct recording_head *head);
 const struct recording_mapping *__wrap_place_mappings(unsigned *count);
 const char *__wrap_place_cwd(void);
 const char *__wrap_place_recording(void);
-uint32_t __wrap_place_ring_bytes(uint32_t record_bytes);
+uint32_t __wrap_place_ring_bytes(uint32_t record_bytes, uint32_t native_bytes);
 bool __wrap_place_is_full(uint64_t time_ns, uint64_t recording_bytes);
 errmsg __wrap_place_next(bool is_used, struct recording_head *head);
 void __wrap_place_close(const char *path);
