@@ -107,6 +107,7 @@ static void timer_arm(struct thread *thread, uint64_t random);
 static bool perf_wanted(struct cpu_thread *own);
 static void perf_open(struct thread *thread);
 static bool perf_is(const struct cpu_thread *own, int fd);
+static bool perf_was(int fd);
 static uint64_t perf_cost(void);
 static uint64_t spin_ns(void);
 static void perf_close(struct cpu_thread *own);
@@ -220,7 +221,7 @@ static bool cpu_tick(const siginfo_t *info, void *context)
 		thread = thread_enter_tick((uintptr_t)info->si_value.sival_ptr);
 	else if (info->si_code == POLL_IN && thread && perf_is(own_of(thread), info->si_fd))
 		thread = thread_enter();
-	else
+	else if (info->si_code != POLL_IN || thread || !perf_was(info->si_fd))
 		return false;
 	if (!thread) {
 		/* Of a thread that has ended, or inside of a callback, or after the end. */
@@ -424,6 +425,18 @@ static bool perf_is(const struct cpu_thread *own, int fd)
 	return fd != NO_PERF &&
 	       (fd == atomic_load_explicit(&own->perf, memory_order_relaxed) ||
 		fd == atomic_load_explicit(&own->perf_known, memory_order_relaxed));
+}
+
+/* Of the calling thread, which has ended as far as we are concerned, and whose event nobody has closed yet? */
+static bool perf_was(int fd)
+{
+	pid_t tid = os_gettid();
+
+	for (struct thread *thread = thread_next(NULL); thread; thread = thread_next(thread)) {
+		if (atomic_load_explicit(&thread->tid, memory_order_relaxed) == tid)
+			return perf_is(own_of(thread), fd);
+	}
+	return false;
 }
 
 /*

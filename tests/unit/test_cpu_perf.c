@@ -193,6 +193,21 @@ Test(cpu_perf, a_tick_of_a_perf_event_just_closed_is_still_ours)
 	cr_expect_eq(taken(), 2 * MS);
 }
 
+/* Its event ticks on until our own thread closes it. */
+Test(cpu_perf, a_tick_of_a_thread_that_has_ended_is_ours)
+{
+	int perf = begin_perf(1000, AUTO);
+
+	os.cpu_ns = 2 * MS;
+	thread_current = NULL;
+	atomic_store(&thread->state, THREAD_DEAD);
+	cr_expect(perf_tick(perf));
+	cr_expect_not(perf_tick(perf + 1));
+	cr_expect_null(ring_peek(&thread->ring));
+	OWN->flush(0, note);
+	cr_expect_not_null(strstr(os.notes, "cpu.skipped=1;"), "%s", os.notes);
+}
+
 Test(cpu_perf, descriptor_0_is_the_programs)
 {
 	begin();
