@@ -433,8 +433,9 @@ static bool perf_was(int fd)
 	pid_t tid = os_gettid();
 
 	for (struct thread *thread = thread_next(NULL); thread; thread = thread_next(thread)) {
-		if (atomic_load_explicit(&thread->tid, memory_order_relaxed) == tid)
-			return perf_is(own_of(thread), fd);
+		if (atomic_load_explicit(&thread->tid, memory_order_relaxed) == tid &&
+		    perf_is(own_of(thread), fd))
+			return true;
 	}
 	return false;
 }
