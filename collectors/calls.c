@@ -83,6 +83,7 @@ static void interpreter_ask(struct calls_interpreter *one, uint64_t time_ns);
 static bool has_tool(const struct calls_interpreter *one);
 static bool is_free(const struct calls_interpreter *one);
 static void window_watch(void);
+static bool is_passed_by(void);
 static uint64_t window_end_ticks(const struct calls_interpreter *one);
 static void losses_say(void);
 static void trees_stock(void);
@@ -341,6 +342,12 @@ bool calls_takes_part(const struct calls_interpreter *one)
 	       atomic_load_explicit(&one->state, memory_order_acquire) != CALLS_NONE;
 }
 
+bool calls_is_part(const struct calls_interpreter *one)
+{
+	return calls_takes_part(one) &&
+	       atomic_load_explicit(&one->state, memory_order_acquire) == CALLS_OVER;
+}
+
 /* As far as is known now. */
 static uint64_t window_end_ticks(const struct calls_interpreter *one)
 {
@@ -366,6 +373,46 @@ static void window_watch(void)
 		if (ticks_now() - now < ticks_from_ns(LOOK_NS))
 			calls_plan.end_seen_ticks = now;
 	}
+	if (calls_plan.end_seen_ticks && !calls_plan.is_closed && is_passed_by())
+		calls_window_drop();
+}
+
+/*
+ * Nobody who was asked has answered, and an interpreter was not asked: it was still in an earlier window, or has
+ * come since.  It may be the one that runs, and those that were asked wait for it; then there would be no window
+ * until it has ended, and the time that it has run would be taken for quiet.
+ */
+static bool is_passed_by(void)
+{
+	bool is_any = false;
+
+	for (unsigned i = 0; i < calls_interpreters_used(); i++) {
+		const struct calls_interpreter *one = &calls.interpreters[i];
+		uint32_t state = atomic_load_explicit(&one->state, memory_order_acquire);
+
+		if (calls_is_part(one))
+			return false;
+		is_any |= has_tool(one) && !calls_takes_part(one) &&
+			  (state == CALLS_NONE || state == CALLS_OVER);
+	}
+	return is_any;
+}
+
+void calls_window_drop(void)
+{
+	for (uint32_t i = 0; i < atomic_load(&calls.tree_count); i++) {
+		struct calltree *tree = calls_tree_at(i);
+
+		if (calls_is_used_in(tree, calls_interpreter_of(atomic_load(&tree->owner))) &&
+		    calls_is_part(calls_interpreter_of(atomic_load(&tree->owner))))
+			calls_tree_give(tree);
+	}
+	for (unsigned i = 0; i < calls_interpreters_used(); i++) {
+		if (calls_takes_part(&calls.interpreters[i]))
+			calls_plan.windows_at[i] = calls_plan.windows;
+	}
+	calls_plan.is_asked = false;
+	calls_next(os_monotonic_ns());
 }
 
 /* A tree for every thread that may want one, before it does. */
@@ -402,13 +449,14 @@ static uint64_t calls_due_ns(void)
 		return now_ns + calls_plan.pass_ns;
 	if (!calls_plan.is_asked || calls_plan.is_closed)
 		return calls_plan.next_ns;
-	/* To see its end, later where events made it longer; and to close it, if nobody does. Then it may last. */
+	/* To see its end, later where events made it longer; to close it, if nobody does; and then, ever more rarely,
+	   to see who runs that was not asked. */
 	due_ns = calls_plan.begun_ns + calls_plan.window_ns;
 	if (calls_plan.end_seen_ticks)
 		due_ns += LATE_NS;
 	else if (due_ns <= now_ns)
 		due_ns = now_ns + calls_plan.window_ns / 4;
-	return due_ns > now_ns ? due_ns : UINT64_MAX;
+	return due_ns > now_ns ? due_ns : now_ns + (now_ns - calls_plan.begun_ns);
 }
 
 /* The window begins with the request, not with the answer: in between nobody passes a call. */

@@ -274,6 +274,10 @@ void calls_next(uint64_t end_ns);
 
 /* Was it asked for the window that is under way, and has not been written since? drainer */
 bool calls_takes_part(const struct calls_interpreter *one);
+/* And has closed its part. drainer */
+bool calls_is_part(const struct calls_interpreter *one);
+/* The window that is under way says nothing: it is as if it had not been. drainer */
+void calls_window_drop(void);
 
 /* ---- calls_sites.c ---- */
 

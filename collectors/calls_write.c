@@ -53,8 +53,6 @@ static double later_cpu_ns(const struct window *window);
 static uint64_t quiet_windows(const struct calls_interpreter *clock);
 static void part_write(struct calls_interpreter *one, const struct collector_writer *writer);
 static void window_count(void);
-static void trees_drop(void);
-static bool is_part(const struct calls_interpreter *one);
 static void tree_write(struct calltree *tree, const struct collector_writer *writer);
 static void nodes_write(const struct calltree *tree, const struct collector_writer *writer);
 static uint32_t put_node(const struct calltree_node *node, uint32_t parent,
@@ -125,8 +123,9 @@ static void window_close(void)
 	clock = window.clock;
 	if (!clock)
 		return;
+	/* Whoever began the window has been kept from reading the clock until its end: it says nothing. */
 	if (!atomic_load(&calls.begun_cpu_ns)) {
-		trees_drop();
+		calls_window_drop();
 		return;
 	}
 	length_ticks = end_ticks_of(clock) - atomic_load(&clock->begun_ticks);
@@ -153,16 +152,9 @@ static bool window_is_over(void)
 	for (unsigned i = 0; i < calls_interpreters_used(); i++) {
 		const struct calls_interpreter *one = &calls.interpreters[i];
 
-		is_waited_for |= calls_takes_part(one) && !is_part(one);
+		is_waited_for |= calls_takes_part(one) && !calls_is_part(one);
 	}
 	return !is_waited_for || (calls_plan.is_closed && os_monotonic_ns() >= calls_plan.next_ns);
-}
-
-/* It took part in the window, and has closed it. */
-static bool is_part(const struct calls_interpreter *one)
-{
-	return calls_takes_part(one) &&
-	       atomic_load_explicit(&one->state, memory_order_acquire) == CALLS_OVER;
 }
 
 static void window_write(const struct collector_writer *writer)
@@ -201,7 +193,7 @@ static void window_take(struct window *window)
 	for (unsigned i = 0; i < calls_interpreters_used(); i++) {
 		const struct calls_interpreter *one = &calls.interpreters[i];
 
-		if (!is_part(one))
+		if (!calls_is_part(one))
 			continue;
 		window->cost_ns += cpu_cost_ns(one);
 		window->opening_ns += one->opening_cpu_ns;
@@ -229,7 +221,7 @@ static void window_take_events(struct window *window)
 		const struct calls_interpreter *one =
 			calls_interpreter_of(atomic_load(&tree->owner));
 
-		if (!is_part(one) || !calls_is_used_in(tree, one) ||
+		if (!calls_is_part(one) || !calls_is_used_in(tree, one) ||
 		    (uint32_t)atomic_load(&tree->owner) != atomic_load(&one->window))
 			continue;
 		for (unsigned of = 0; of < CALLTREE_EVENTS; of++)
@@ -399,7 +391,7 @@ static double later_cpu_ns(const struct window *window)
 		const struct calls_interpreter *one = &calls.interpreters[i];
 		double used_ns;
 
-		if (!is_part(one) || end_ticks_of(one) <= first_ticks)
+		if (!calls_is_part(one) || end_ticks_of(one) <= first_ticks)
 			continue;
 		used_ns = signed_ns(one->closed_cpu_ns, window->clock->closed_cpu_ns);
 		sum_ns += used_ns / window->parts * (double)(end_ticks_of(one) - first_ticks) /
@@ -458,24 +450,6 @@ static void part_write(struct calls_interpreter *one, const struct collector_wri
 		tree_write(tree, writer);
 	}
 	atomic_store_explicit(&one->state, CALLS_NONE, memory_order_release);
-}
-
-/* Whoever began the window has been kept from reading the clock until its end: it says nothing. */
-static void trees_drop(void)
-{
-	for (uint32_t i = 0; i < atomic_load(&calls.tree_count); i++) {
-		struct calltree *tree = calls_tree_at(i);
-
-		if (calls_is_used_in(tree, calls_interpreter_of(atomic_load(&tree->owner))) &&
-		    is_part(calls_interpreter_of(atomic_load(&tree->owner))))
-			calls_tree_give(tree);
-	}
-	for (unsigned i = 0; i < calls_interpreters_used(); i++) {
-		if (calls_takes_part(&calls.interpreters[i]))
-			calls_plan.windows_at[i] = calls_plan.windows;
-	}
-	calls_plan.is_asked = false;
-	calls_next(os_monotonic_ns());
 }
 
 /* And give it back. */

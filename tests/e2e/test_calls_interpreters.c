@@ -106,6 +106,35 @@ Test(calls_interpreters, windows_with_main_s_gil)
 	check_windows("shared");
 }
 
+/* A window that only the main one was asked for keeps nobody from the next one. */
+static void check_late(const char *gil)
+{
+	struct run *run = go("50%", "late", gil);
+	char caller[16], callee[16];
+	struct stacks *stacks;
+
+	run_check_exit(run, 0);
+	run_check_silent(run);
+	stacks = stacks_read(run, run_file(run, ".calls.pb.gz"));
+	for (unsigned i = 0; i < 10; i++) {
+		snprintf(caller, sizeof(caller), "late%u_many", i);
+		snprintf(callee, sizeof(callee), "late%u_leaf", i);
+		RUN_CHECK(run, calls_of(stacks, caller, callee) > 0, "none in %s", caller);
+	}
+	stacks_free(stacks);
+	run_free(run);
+}
+
+Test(calls_interpreters, those_that_come_while_a_window_waits)
+{
+	check_late("own");
+}
+
+Test(calls_interpreters, those_that_come_while_a_window_waits_with_main_s_gil)
+{
+	check_late("shared");
+}
+
 static void check_churn(const char *gil)
 {
 	struct run *run = go("99%", "churn", gil);

@@ -190,6 +190,13 @@ def kind_busy():
         thread.join()
 
 
+def kind_late():
+    """Each runs as soon as it is there, while the main one, which may have been asked for a window, waits."""
+    create_seen()
+    for i in range(10):
+        run(create(), BUSY, name=f"late{i}", seconds=0.6)
+
+
 def kind_churn():
     """They come and go in two threads while windows open and close."""
 
