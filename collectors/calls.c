@@ -85,7 +85,7 @@ static bool is_free(const struct calls_interpreter *one);
 static void window_watch(void);
 static bool is_passed_by(void);
 static uint64_t window_end_ticks(const struct calls_interpreter *one);
-static void losses_say(void);
+static bool is_lost(const struct calls_interpreter *one);
 static void trees_stock(void);
 
 /* ---- start ---- */
@@ -240,7 +240,7 @@ static void calls_drainer_end(void)
 static void calls_pass(uint64_t time_ns)
 {
 	if (calls.mode != CALLS_OFF)
-		losses_say();
+		calls_losses_say();
 	if (calls.mode == CALLS_OFF || atomic_load(&calls.is_stopped))
 		return;
 	if (calls.mode != CALLS_PERIOD)
@@ -260,21 +260,27 @@ static void calls_pass(uint64_t time_ns)
 }
 
 /* Once each. */
-static void losses_say(void)
+void calls_losses_say(void)
 {
-	for (unsigned i = 0; i < calls_interpreters_used(); i++) {
-		bool *has_said = i == CALLS_MAIN ? &calls_plan.has_said :
-						   &calls_plan.has_said_other;
+	bool is_other = atomic_load(&calls.has_lost);
 
-		if (*has_said || !atomic_load(&calls.interpreters[i].is_known) ||
-		    !atomic_load(&calls.interpreters[i].is_lost))
-			continue;
-		*has_said = true;
-		log_line("calls: the program took sys.monitoring's tool id%s: "
-			 "calls are no longer counted%s",
-			 i == CALLS_MAIN ? "" : " in a sub-interpreter",
-			 i == CALLS_MAIN ? "" : " there");
+	for (unsigned i = 0; i < calls_interpreters_used(); i++)
+		is_other |= i != CALLS_MAIN && is_lost(&calls.interpreters[i]);
+	if (!calls_plan.has_said && is_lost(&calls.interpreters[CALLS_MAIN])) {
+		calls_plan.has_said = true;
+		log_line("calls: the program took sys.monitoring's tool id: "
+			 "calls are no longer counted");
 	}
+	if (!calls_plan.has_said_other && is_other) {
+		calls_plan.has_said_other = true;
+		log_line("calls: the program took sys.monitoring's tool id in a sub-interpreter: "
+			 "calls are no longer counted there");
+	}
+}
+
+static bool is_lost(const struct calls_interpreter *one)
+{
+	return atomic_load(&one->is_known) && atomic_load(&one->is_lost);
 }
 
 static void window_ask(uint64_t time_ns)

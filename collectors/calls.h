@@ -110,6 +110,7 @@ struct calls {
 	_Atomic uint64_t missed; /* events that could not be kept */
 	_Atomic bool is_stopped;
 	_Atomic bool has_others; /* interpreters, ever */
+	_Atomic bool has_lost; /* one that has ended, its tool id */
 	_Atomic bool has_refused; /* and said so: an interpreter without a tool */
 
 	struct calls_interpreter
@@ -278,6 +279,8 @@ bool calls_takes_part(const struct calls_interpreter *one);
 bool calls_is_part(const struct calls_interpreter *one);
 /* The window that is under way says nothing: it is as if it had not been. drainer */
 void calls_window_drop(void);
+/* Where the program took the tool id. drainer */
+void calls_losses_say(void);
 
 /* ---- calls_sites.c ---- */
 

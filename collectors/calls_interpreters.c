@@ -86,6 +86,8 @@ void calls_interpreter_end(unsigned interpreter)
 	/* Pairs with the drainer, which asks and then looks at it. */
 	if (!atomic_exchange(&here->is_known, false))
 		return;
+	if (atomic_load(&here->is_lost))
+		atomic_store(&calls.has_lost, true);
 	monitoring_forget();
 	if (calls.mode == CALLS_ALWAYS) {
 		calls_shut(here);

@@ -67,6 +67,9 @@ void calls_write(const struct collector_writer *writer)
 {
 	bool is_last = atomic_load(&calls.is_stopped);
 
+	/* No pass comes any more. */
+	if (is_last)
+		calls_losses_say();
 	if (calls.mode == CALLS_WINDOWS && is_last)
 		window_shut();
 	if (calls_plan.is_asked && !calls_plan.is_closed)

@@ -170,7 +170,6 @@ def kind_taken():
     run(taken, TAKEN)
     interpreters.run_string(taken, CODE.format(name="taken", count=300))
     tell(call(other, "other", 400), main_many(300))
-    time.sleep(0.1)
 
 
 def kind_busy():
