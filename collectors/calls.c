@@ -207,6 +207,7 @@ static void calls_after_fork(void)
 		atomic_store(&calls.interpreters[i].state, CALLS_NONE);
 	}
 	atomic_store(&calls.is_stopped, false);
+	atomic_store(&calls.has_lost, false);
 	atomic_store(&calls.drainer, 0);
 	atomic_store(&calls.drainer_earlier_ns, 0);
 	for (uint32_t i = 0; i < count; i++) {
@@ -259,7 +260,7 @@ static void calls_pass(uint64_t time_ns)
 		window_ask(time_ns);
 }
 
-/* Once each. */
+/* Once each; of those that have ended, too. */
 void calls_losses_say(void)
 {
 	bool is_other = atomic_load(&calls.has_lost);
