@@ -103,8 +103,11 @@ Test(ends, out_of_a_handler_while_a_lock_is_held)
 	struct run *home = new_run();
 
 	between(home);
-	/* How many there are depends on what is sampled: in one run more than in another. */
-	for (unsigned place = 1; place <= last + 3 * step; place += step) {
+	/*
+	 * How many there are depends on what is sampled: in one run more than in another. The eighth is in each, and
+	 * where our heap is libc's, as under a sanitizer, it is the last that is.
+	 */
+	for (unsigned place = 1; place <= last + 3 * step; place = (place / step + 1) * step) {
 		if (ends_at_place(place, home->preload))
 			last = place;
 	}
