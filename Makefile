@@ -72,6 +72,7 @@ $(B)/tests/unit/%: tests/unit/%.c $(call SHARED,tests/unit) $(B)/libprof.a
 	@mkdir -p $(@D)
 	$(LINK_TEST) $(B)/libprof.a $(ZLIB)
 $(B)/tests/unit/test_progress: $(O)/cli/progress.o
+$(B)/tests/unit/test_pprof_profile: $(O)/cli/pprof_profile.o
 $(B)/tests/e2e/%: tests/e2e/%.c $(call SHARED,tests/e2e) $(B)/libprof.a
 	@mkdir -p $(@D)
 	$(LINK_TEST) -lc $(B)/libprof.a $(ZLIB)

@@ -26,9 +26,10 @@ struct maker {
 	uint64_t time_ns, duration_ns;
 
 	struct intern processes, threads; /* by pid; by thread_key */
-	struct pairs frames, nodes;
-	size_t function_capacity, frame_capacity, node_capacity, process_capacity, thread_capacity,
-		sample_capacity, error_capacity;
+	struct intern frames; /* function, line, mapping, address */
+	struct pairs nodes;
+	size_t mapping_capacity, function_capacity, frame_capacity, node_capacity, process_capacity,
+		thread_capacity, sample_capacity, error_capacity;
 	bool failed; /* no memory */
 };
 
@@ -44,7 +45,11 @@ static void take_comment(void *self, const char *text);
 static void take_span(void *self, uint64_t time_ns, uint64_t duration_ns);
 static void take_type(void *self, const char *type, const char *unit, bool is_default);
 static void choose_type(struct maker *maker, uint32_t index, bool is_default);
-static uint32_t take_function(void *self, const char *name, const char *file, uint64_t line);
+static uint32_t take_mapping(void *self, const struct pprof_mapping *mapping);
+static uint32_t take_function(void *self, const struct pprof_function *function);
+static enum recording_function_kind kind_of(const struct pprof_function *function,
+					    bool has_library);
+static bool is_library(const char *file);
 static uint32_t put_module(struct maker *maker, const char *name, const char *file);
 static size_t module_bytes(const char *name, const char *file);
 static void take_sample(void *self, const struct pprof_sample *sample);
@@ -80,6 +85,7 @@ errmsg pprof_profile(const void *bytes, size_t size_bytes, struct profile **prof
 		.comment = take_comment,
 		.span = take_span,
 		.sample_type = take_type,
+		.mapping = take_mapping,
 		.function = take_function,
 		.sample = take_sample,
 	};
@@ -138,8 +144,40 @@ static void choose_type(struct maker *maker, uint32_t index, bool is_default)
 		maker->count = index - 1;
 }
 
-static uint32_t take_function(void *self, const char *name, const char *file, uint64_t line)
+/* Whose mapping it is does not stand there. 0: it is no file's, or no memory. */
+static uint32_t take_mapping(void *self, const struct pprof_mapping *mapping)
 {
+	struct maker *maker = self;
+	struct profile *profile = maker->profile;
+	struct profile_mapping *row;
+
+	if (!is_library(mapping->file))
+		return 0;
+	row = ADD(maker, profile->mappings, mapping_capacity, profile->mapping_count);
+	if (!row)
+		return 0;
+	*row = (struct profile_mapping){
+		.start = mapping->start,
+		.end = mapping->end,
+		.offset = mapping->offset,
+		.file = put_text(maker, mapping->file, strlen(mapping->file)),
+		.build_id = put_text(maker, mapping->build_id, strlen(mapping->build_id)),
+	};
+	return (uint32_t)profile->mapping_count;
+}
+
+/* "[python]" is where our own files have Python's code. */
+static bool is_library(const char *file)
+{
+	return *file != '\0' && strcmp(file, "[python]") != 0;
+}
+
+/* Code without a source file is known by its library's. */
+static uint32_t take_function(void *self, const struct pprof_function *function)
+{
+	const char *name = function->name;
+	bool has_library = function->file[0] == '\0' && is_library(function->library);
+	const char *file = has_library ? function->library : function->file;
 	struct maker *maker = self;
 	struct profile *profile = maker->profile;
 	struct profile_function *row =
@@ -148,14 +186,24 @@ static uint32_t take_function(void *self, const char *name, const char *file, ui
 	if (!row)
 		return 0;
 	*row = (struct profile_function){
-		.module = put_module(maker, name, file),
+		.module = has_library ? 0 : put_module(maker, name, file),
 		.name = put_text(maker, name, strlen(name)),
 		.file = put_text(maker, file, strlen(file)),
 		.full = put_text(maker, name, strlen(name)),
-		.first_line = line > UINT32_MAX ? UINT32_MAX : (uint32_t)line,
-		.kind = name[0] == '[' ? RECORDING_MARKER : RECORDING_PYTHON,
+		.first_line = function->line > UINT32_MAX ? UINT32_MAX : (uint32_t)function->line,
+		.kind = kind_of(function, has_library),
 	};
 	return (uint32_t)profile->function_count;
+}
+
+/* Native code may have a name such as "[libfoo.so+0x1234]". */
+static enum recording_function_kind kind_of(const struct pprof_function *function, bool has_library)
+{
+	if (has_library)
+		return RECORDING_NATIVE;
+	if (function->name[0] == '[')
+		return RECORDING_MARKER;
+	return function->file[0] == '\0' ? RECORDING_NATIVE : RECORDING_PYTHON;
 }
 
 static uint32_t put_module(struct maker *maker, const char *name, const char *file)
@@ -347,14 +395,17 @@ static uint32_t find_frame(struct maker *maker, const struct pprof_frame *frame)
 	struct profile_frame row = {
 		.function = frame->function,
 		.line = frame->line > UINT32_MAX ? UINT32_MAX : (uint32_t)frame->line,
+		.mapping = frame->mapping,
+		.address = frame->mapping ? frame->address : 0,
 	};
+	const uint64_t key[] = { row.function, row.line, row.mapping, row.address };
 	struct profile_frame *kept;
 	bool fresh = false;
 	uint32_t id;
 
 	if (row.function == 0)
 		return 0;
-	id = pairs_put(&maker->frames, row.function, row.line, &fresh);
+	id = intern_put(&maker->frames, key, sizeof(key), &fresh);
 	if (id == 0)
 		maker->failed = true;
 	if (!fresh)
@@ -409,6 +460,6 @@ static void release(struct maker *maker)
 	heap_free(maker->types);
 	intern_release(&maker->processes);
 	intern_release(&maker->threads);
-	pairs_release(&maker->frames);
+	intern_release(&maker->frames);
 	pairs_release(&maker->nodes);
 }

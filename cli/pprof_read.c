@@ -1,7 +1,7 @@
 /*
  * pprof_read.c - profile.proto, in two passes.
  *
- *   first   strings, functions, locations, sample types: the tables, in whatever order they come
+ *   first   strings, mappings, functions, locations, sample types: the tables, in whatever order they come
  *   second  each sample, its locations looked up
  *
  * Ids need not be dense in files of others; they are interned.  What the tables hold is bounded by the
@@ -27,7 +27,8 @@
 enum {
 	SAMPLE_TYPE = 1,
 	SAMPLE,
-	LOCATION = 4,
+	MAPPING,
+	LOCATION,
 	FUNCTION,
 	STRING,
 	TIME = 9,
@@ -42,12 +43,19 @@ struct array {
 	size_t count, capacity;
 };
 
+struct mapping {
+	uint64_t start, end, offset, file, build_id; /* file and build_id: indexes of strings */
+	uint32_t row; /* what the hook answered */
+};
+
 struct location {
 	size_t first_line, line_count; /* in lines */
+	uint64_t mapping, address; /* mapping: its id in the file */
 };
 
 struct function {
 	uint64_t name, file, line; /* name and file: indexes of strings */
+	uint32_t mapping; /* index + 1; 0: of none */
 	uint32_t row; /* what the hook answered */
 };
 
@@ -64,9 +72,9 @@ struct pprof_file {
 	void *self;
 	bool failed; /* no memory */
 	struct intern strings; /* copies that end with NUL */
-	struct intern function_ids, location_ids; /* id in the file -> index + 1 */
+	struct intern mapping_ids, function_ids, location_ids; /* id in the file -> index + 1 */
 	struct array string_ids; /* uint32_t of strings, by index */
-	struct array functions, locations;
+	struct array mappings, functions, locations;
 	struct array lines;
 	struct array comments; /* uint64_t */
 	struct type types[TYPES_MOST];
@@ -84,16 +92,22 @@ static errmsg read_plain(struct pprof_file *file, const void *bytes, size_t size
 static void read_table(struct pprof_file *file, struct wire_field *field);
 static void read_type(struct pprof_file *file, struct wire_cursor cursor);
 static void read_string(struct pprof_file *file, const struct wire_cursor *cursor);
+static void read_mapping(struct pprof_file *file, struct wire_cursor cursor);
 static void read_function(struct pprof_file *file, struct wire_cursor cursor);
 static void read_location(struct pprof_file *file, struct wire_cursor cursor);
 static struct line read_line(struct wire_cursor cursor);
 static bool keep(struct pprof_file *file, struct intern *ids, uint64_t id);
 static void *add(struct pprof_file *file, struct array *array, size_t item_bytes);
 static void tell_tables(struct pprof_file *file);
+static void tell_mappings(struct pprof_file *file);
+static void find_libraries(struct pprof_file *file);
+static void tell_functions(struct pprof_file *file);
 static const char *string_at(const struct pprof_file *file, uint64_t index);
 static bool read_sample(struct pprof_file *file, struct wire_cursor cursor);
 static bool read_stack(struct pprof_file *file, struct wire_field *field);
 static void push_location(struct pprof_file *file, uint64_t id);
+static uint32_t mapping_index(const struct pprof_file *file, uint64_t id);
+static uint32_t function_index(const struct pprof_file *file, uint64_t id);
 static bool read_values(struct pprof_file *file, struct wire_field *field, size_t *count);
 static void read_label(struct pprof_file *file, struct wire_cursor cursor);
 static void release(struct pprof_file *file);
@@ -167,12 +181,13 @@ static errmsg read_plain(struct pprof_file *file, const void *bytes, size_t size
 		read_table(file, &field);
 	if (file->failed)
 		return "no memory";
-	if (cursor.failed || file->type_count == 0 || string_at(file, 0)[0] != '\0')
+	if (cursor.failed || string_at(file, 0)[0] != '\0')
 		return damaged;
 	tell_tables(file);
 	cursor = wire_cursor(bytes, size_bytes);
 	while (wire_next_field(&cursor, &field))
-		if (field.number == SAMPLE && !read_sample(file, field.bytes))
+		if (field.number == SAMPLE &&
+		    (file->type_count == 0 || !read_sample(file, field.bytes)))
 			return file->failed ? "no memory" : damaged;
 	return NULL;
 }
@@ -184,6 +199,9 @@ static void read_table(struct pprof_file *file, struct wire_field *field)
 	switch (field->number) {
 	case SAMPLE_TYPE:
 		read_type(file, field->bytes);
+		break;
+	case MAPPING:
+		read_mapping(file, field->bytes);
 		break;
 	case LOCATION:
 		read_location(file, field->bytes);
@@ -238,6 +256,33 @@ static void read_string(struct pprof_file *file, const struct wire_cursor *curso
 	file->failed |= *id == 0;
 }
 
+static void read_mapping(struct pprof_file *file, struct wire_cursor cursor)
+{
+	struct mapping mapping = { 0 }, *kept;
+	struct wire_field field;
+	uint64_t id = 0;
+
+	while (wire_next_field(&cursor, &field)) {
+		if (field.number == 1)
+			id = field.value;
+		else if (field.number == 2)
+			mapping.start = field.value;
+		else if (field.number == 3)
+			mapping.end = field.value;
+		else if (field.number == 4)
+			mapping.offset = field.value;
+		else if (field.number == 5)
+			mapping.file = field.value;
+		else if (field.number == 6)
+			mapping.build_id = field.value;
+	}
+	if (!keep(file, &file->mapping_ids, id))
+		return;
+	kept = add(file, &file->mappings, sizeof(*kept));
+	if (kept)
+		*kept = mapping;
+}
+
 static void read_function(struct pprof_file *file, struct wire_cursor cursor)
 {
 	struct function function = { 0 }, *kept;
@@ -272,6 +317,10 @@ static void read_location(struct pprof_file *file, struct wire_cursor cursor)
 
 		if (field.number == 1)
 			id = field.value;
+		else if (field.number == 2)
+			location.mapping = field.value;
+		else if (field.number == 3)
+			location.address = field.value;
 		if (field.number != 4)
 			continue;
 		line = add(file, &file->lines, sizeof(*line));
@@ -322,7 +371,6 @@ static void *add(struct pprof_file *file, struct array *array, size_t item_bytes
 static void tell_tables(struct pprof_file *file)
 {
 	const uint64_t *comments = file->comments.items;
-	struct function *functions = file->functions.items;
 
 	for (size_t i = 0; i < file->comments.count; i++)
 		file->hooks->comment(file->self, string_at(file, comments[i]));
@@ -334,11 +382,63 @@ static void tell_tables(struct pprof_file *file)
 			file->self, string_at(file, type->type), string_at(file, type->unit),
 			file->default_type != 0 && type->type == file->default_type);
 	}
-	for (size_t i = 0; i < file->functions.count; i++)
-		functions[i].row = file->hooks->function(file->self,
-							 string_at(file, functions[i].name),
-							 string_at(file, functions[i].file),
-							 functions[i].line);
+	tell_mappings(file);
+	find_libraries(file);
+	tell_functions(file);
+}
+
+static void tell_mappings(struct pprof_file *file)
+{
+	struct mapping *mappings = file->mappings.items;
+
+	for (size_t i = 0; i < file->mappings.count; i++) {
+		const struct pprof_mapping mapping = {
+			.start = mappings[i].start,
+			.end = mappings[i].end,
+			.offset = mappings[i].offset,
+			.file = string_at(file, mappings[i].file),
+			.build_id = string_at(file, mappings[i].build_id),
+		};
+
+		mappings[i].row = file->hooks->mapping(file->self, &mapping);
+	}
+}
+
+/* A function does not say where it is, but its locations do. */
+static void find_libraries(struct pprof_file *file)
+{
+	const struct location *locations = file->locations.items;
+	const struct line *lines = file->lines.items;
+	struct function *functions = file->functions.items;
+
+	for (size_t i = 0; i < file->locations.count; i++) {
+		const struct location *at = &locations[i];
+
+		for (size_t line = at->first_line; line < at->first_line + at->line_count; line++) {
+			uint32_t function = function_index(file, lines[line].function);
+
+			if (function && functions[function - 1].mapping == 0)
+				functions[function - 1].mapping = mapping_index(file, at->mapping);
+		}
+	}
+}
+
+static void tell_functions(struct pprof_file *file)
+{
+	const struct mapping *mappings = file->mappings.items;
+	struct function *functions = file->functions.items;
+
+	for (size_t i = 0; i < file->functions.count; i++) {
+		uint32_t mapping = functions[i].mapping;
+		const struct pprof_function function = {
+			.name = string_at(file, functions[i].name),
+			.file = string_at(file, functions[i].file),
+			.library = mapping ? string_at(file, mappings[mapping - 1].file) : "",
+			.line = functions[i].line,
+		};
+
+		functions[i].row = file->hooks->function(file->self, &function);
+	}
 }
 
 static const char *string_at(const struct pprof_file *file, uint64_t index)
@@ -390,22 +490,40 @@ static void push_location(struct pprof_file *file, uint64_t id)
 {
 	uint32_t index = intern_find(&file->location_ids, &id, sizeof(id));
 	const struct location *location;
+	uint32_t mapping;
 
 	if (index == 0)
 		return;
 	location = (const struct location *)file->locations.items + (index - 1);
+	mapping = mapping_index(file, location->mapping);
+	if (mapping)
+		mapping = ((const struct mapping *)file->mappings.items)[mapping - 1].row;
 	for (size_t i = 0; i < location->line_count && file->stack.count < STACK_MOST; i++) {
 		const struct function *functions = file->functions.items;
 		const struct line *lines = file->lines.items;
 		const struct line *line = &lines[location->first_line + i];
-		uint32_t function =
-			intern_find(&file->function_ids, &line->function, sizeof(line->function));
+		uint32_t function = function_index(file, line->function);
 		struct pprof_frame *frame = add(file, &file->stack, sizeof(*frame));
 
 		if (frame)
-			*frame = (struct pprof_frame){ function ? functions[function - 1].row : 0,
-						       line->line };
+			*frame = (struct pprof_frame){
+				.function = function ? functions[function - 1].row : 0,
+				.mapping = mapping,
+				.line = line->line,
+				.address = location->address,
+			};
 	}
+}
+
+/* Index + 1; 0: there is none of this id. */
+static uint32_t mapping_index(const struct pprof_file *file, uint64_t id)
+{
+	return intern_find(&file->mapping_ids, &id, sizeof(id));
+}
+
+static uint32_t function_index(const struct pprof_file *file, uint64_t id)
+{
+	return intern_find(&file->function_ids, &id, sizeof(id));
 }
 
 static bool read_values(struct pprof_file *file, struct wire_field *field, size_t *count)
@@ -438,9 +556,11 @@ static void read_label(struct pprof_file *file, struct wire_cursor cursor)
 static void release(struct pprof_file *file)
 {
 	intern_release(&file->strings);
+	intern_release(&file->mapping_ids);
 	intern_release(&file->function_ids);
 	intern_release(&file->location_ids);
 	heap_free(file->string_ids.items);
+	heap_free(file->mappings.items);
 	heap_free(file->functions.items);
 	heap_free(file->locations.items);
 	heap_free(file->lines.items);

@@ -1,7 +1,7 @@
 /*
  * pprof_read.h - profile.proto back into facts: as much of it as a report needs.
  *
- * Any bytes are survived.  Hooks get comments and sample types first, then every sample.
+ * Any bytes are survived.  Hooks get comments and sample types first, then mappings, functions, every sample.
  */
 #ifndef PPROF_READ_H
 #define PPROF_READ_H
@@ -15,9 +15,20 @@ struct pprof_label {
 	const char *unit;
 };
 
-struct pprof_frame {
-	uint32_t function; /* what the hook `function` answered; 0: not known */
+struct pprof_mapping {
+	uint64_t start, end, offset;
+	const char *file, *build_id;
+};
+
+struct pprof_function {
+	const char *name, *file;
+	const char *library; /* of the first mapping that has code of it, "" for none */
 	uint64_t line;
+};
+
+struct pprof_frame {
+	uint32_t function, mapping; /* what the hooks answered; 0: not known */
+	uint64_t line, address;
 };
 
 struct pprof_sample {
@@ -32,7 +43,8 @@ struct pprof_hooks {
 	void (*comment)(void *self, const char *text);
 	void (*span)(void *self, uint64_t time_ns, uint64_t duration_ns);
 	void (*sample_type)(void *self, const char *type, const char *unit, bool is_default);
-	uint32_t (*function)(void *self, const char *name, const char *file, uint64_t line);
+	uint32_t (*mapping)(void *self, const struct pprof_mapping *mapping);
+	uint32_t (*function)(void *self, const struct pprof_function *function);
 	void (*sample)(void *self, const struct pprof_sample *sample);
 };
 

@@ -8,7 +8,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size_bytes);
 
 struct seen {
-	uint32_t functions;
+	uint32_t functions, mappings;
 	size_t types;
 	uint64_t value;
 };
@@ -35,11 +35,21 @@ static void take_type(void *self, const char *type, const char *unit, bool is_de
 	seen->value += strlen(type) + strlen(unit) + is_default;
 }
 
-static uint32_t take_function(void *self, const char *name, const char *file, uint64_t line)
+static uint32_t take_mapping(void *self, const struct pprof_mapping *mapping)
 {
 	struct seen *seen = self;
 
-	seen->value += strlen(name) + strlen(file) + line;
+	seen->value += strlen(mapping->file) + strlen(mapping->build_id) + mapping->start +
+		       mapping->end + mapping->offset;
+	return ++seen->mappings;
+}
+
+static uint32_t take_function(void *self, const struct pprof_function *function)
+{
+	struct seen *seen = self;
+
+	seen->value += strlen(function->name) + strlen(function->file) + strlen(function->library) +
+		       function->line;
 	return ++seen->functions;
 }
 
@@ -48,7 +58,8 @@ static void take_sample(void *self, const struct pprof_sample *sample)
 	struct seen *seen = self;
 
 	for (size_t i = 0; i < sample->depth; i++)
-		if (sample->frames[i].function > seen->functions)
+		if (sample->frames[i].function > seen->functions ||
+		    sample->frames[i].mapping > seen->mappings)
 			abort();
 	for (size_t i = 0; i < seen->types; i++)
 		seen->value += sample->values[i];
@@ -66,6 +77,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size_bytes)
 		.comment = take_comment,
 		.span = take_span,
 		.sample_type = take_type,
+		.mapping = take_mapping,
 		.function = take_function,
 		.sample = take_sample,
 	};

@@ -3,6 +3,8 @@
 
 #define MS 1000000u
 
+extern const struct exporter_hooks pprof_exporter;
+
 static uint32_t frame(struct recording *recording, const char *module, const char *name,
 		      uint32_t line)
 {
@@ -367,6 +369,42 @@ Test(cli_report, modules_of_a_profile_are_told_from_name_and_file, .fini = remov
 	recording_free(recording);
 	cr_assert_eq(run("export r.monprof -o p.pb.gz").status, 0);
 	cr_assert_not_null(strstr(report("--by=module", "\ncpu"), "  json.decoder\n"));
+}
+
+/* Libraries are what mappings say, and native functions without a name are no markers. */
+Test(cli_report, native_code_of_a_profile_is_of_its_library, .fini = remove_scratch)
+{
+	profile_free(native_profile());
+	cr_assert_eq(rename(in_scratch("native"), in_scratch("r.monprof")), 0);
+	cr_assert_eq(run("export r.monprof -o p.pb.gz").status, 0);
+	cr_assert_not_null(strstr(report("", "\ncpu"), "  hot (libfoo.so)\n"));
+	cr_assert_not_null(strstr(report("--by=line", "\ncpu"), "  [libfoo.so+0x1234]\n"));
+	cr_assert_not_null(strstr(report("--by=file", "\ncpu"), "  /usr/lib/libfoo.so\n"));
+	cr_assert_not_null(strstr(report("--by=module", "\ncpu"), "  libfoo.so\n"));
+	report("--tree", "\ncpu");
+	report("--callers eval", "\ncpu");
+	report("--format=json", "\"duration_ns\"");
+}
+
+Test(cli_report, a_profile_without_samples_says_so, .fini = remove_scratch)
+{
+	static const char some_text[] = "\x32\x00\x32\x03"
+					"cpu";
+	struct profile *profile = profile_new();
+	struct bytes none;
+
+	cr_assert_null(profile_finish(profile));
+	none = export_measurement(&pprof_exporter, profile, 0, false);
+	spill(in_scratch("none.pb.gz"), none.bytes, none.size);
+	check_failure("report none.pb.gz", "none.pb.gz", "there is no sample in it");
+	spill(in_scratch("texts.pb"), some_text, sizeof(some_text) - 1);
+	check_failure("report texts.pb", "texts.pb", "there is no sample in it");
+	/* A sample, but nothing says of what. */
+	spill(in_scratch("nothing.pb"), "\x32\x00\x12\x00", 4);
+	check_failure("report nothing.pb", "nothing.pb", "not a profile that pprof would read");
+	spill(in_scratch("empty.pb"), "", 0);
+	check_failure("report empty.pb", "empty.pb", "not a profile that pprof would read");
+	profile_free(profile);
 }
 
 Test(cli_report, what_does_not_go_together_is_refused, .fini = remove_scratch)

@@ -39,18 +39,25 @@ static void on_type(void *self, const char *type, const char *unit, bool is_defa
 		snprintf(sums->default_type, sizeof(sums->default_type), "%s/%s", type, unit);
 }
 
-static uint32_t on_function(void *self, const char *name, const char *file, uint64_t line)
+static uint32_t on_mapping(void *self, const struct pprof_mapping *mapping)
+{
+	(void)self;
+	return *mapping->file ? 1 : 0;
+}
+
+static uint32_t on_function(void *self, const struct pprof_function *function)
 {
 	struct sums *sums = self;
+	const char *name = function->name;
 	size_t length = strlen(name);
 
-	(void)line;
 	cr_assert_gt(length, 0);
 	for (size_t at = 0, next; at < length; at += next) {
 		next = utf8_character(name + at, length - at);
 		cr_assert_gt(next, 0);
 	}
-	sums->saw_module |= strcmp(name, "<module>.<module>") == 0 && strcmp(file, "<module>") == 0;
+	sums->saw_module |= strcmp(name, "<module>.<module>") == 0 &&
+			    strcmp(function->file, "<module>") == 0;
 	return (uint32_t)++sums->functions;
 }
 
@@ -66,7 +73,8 @@ static void on_sample(void *self, const struct pprof_sample *sample)
 			  sample->frames[i].function <= sums->functions);
 }
 
-static const struct pprof_hooks hooks = { on_comment, on_span, on_type, on_function, on_sample };
+static const struct pprof_hooks hooks = { on_comment, on_span,	   on_type,
+					  on_mapping, on_function, on_sample };
 
 Test(pprof, sums_are_those_of_the_samples, .fini = remove_scratch)
 {
@@ -260,12 +268,11 @@ Test(pprof, several_metrics_of_a_measurement_share_a_sample)
 	wire_release(&payload);
 }
 
-static uint32_t on_any_function(void *self, const char *name, const char *file, uint64_t line)
+static uint32_t on_any_function(void *self, const struct pprof_function *function)
 {
 	struct sums *sums = self;
 
-	(void)line;
-	sums->saw_module |= strlen(name) + strlen(file) > 0;
+	sums->saw_module |= strlen(function->name) + strlen(function->file) > 0;
 	return (uint32_t)++sums->functions;
 }
 

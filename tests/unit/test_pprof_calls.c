@@ -37,13 +37,18 @@ static void check_type(void *self, const char *type, const char *unit, bool is_d
 	cr_assert_eq(is_default, strcmp(type, "calls") == 0);
 }
 
-static uint32_t keep_name(void *self, const char *name, const char *file, uint64_t line)
+static uint32_t ignore_mapping(void *self, const struct pprof_mapping *mapping)
+{
+	(void)self;
+	(void)mapping;
+	return 0;
+}
+
+static uint32_t keep_name(void *self, const struct pprof_function *function)
 {
 	struct timed *timed = self;
 
-	(void)file;
-	(void)line;
-	timed->names[timed->functions] = keep(strdup(name));
+	timed->names[timed->functions] = keep(strdup(function->name));
 	return ++timed->functions;
 }
 
@@ -93,8 +98,8 @@ static struct profile *fold_calls(const struct windows_note *notes)
 
 static struct timed read_calls(const struct profile *profile)
 {
-	static const struct pprof_hooks timed_hooks = { ignore_text, ignore_span, check_type,
-							keep_name, keep_sample };
+	static const struct pprof_hooks timed_hooks = { ignore_text,	ignore_span, check_type,
+							ignore_mapping, keep_name,   keep_sample };
 	struct bytes all = export_calls(profile);
 	struct timed timed = { 0 };
 
