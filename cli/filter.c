@@ -15,18 +15,25 @@
 static int take_time(const char *flag, const char *text, uint64_t *time_ns);
 static int take_label(struct filter *filter, const char *text);
 static int take_word(struct filter *filter, enum filter_kind kind, const char *text);
+static int take_origin(struct filter *filter, const char *text);
+static int take_library(struct filter *filter, const char *text);
 static int take_pattern(struct filter *filter, enum filter_flag flag, const char *text);
 static void put_note(struct filter *filter, const char *flag, const char *value);
 static bool keeps_process(void *self, uint64_t pid);
 static bool keeps_thread(void *self, uint64_t tid, const char *name);
 static bool keeps(const struct filter *filter, enum filter_kind kind, uint64_t number,
 		  const char *name);
-static unsigned marks_function(void *self, const char *name);
+static unsigned marks_function(void *self, const struct profile *profile,
+			       const struct profile_function *function);
+static bool is_in_library(const struct filter *filter, const char *path);
 
 static const char *const flag_names[] = {
-	[FILTER_FROM] = "--from",   [FILTER_TO] = "--to",	[FILTER_THREAD] = "--thread",
-	[FILTER_LABEL] = "--label", [FILTER_FOCUS] = "--focus", [FILTER_IGNORE] = "--ignore",
+	[FILTER_FROM] = "--from",     [FILTER_TO] = "--to",	      [FILTER_THREAD] = "--thread",
+	[FILTER_LABEL] = "--label",   [FILTER_FOCUS] = "--focus",     [FILTER_IGNORE] = "--ignore",
+	[FILTER_ORIGIN] = "--origin", [FILTER_LIBRARY] = "--library",
 };
+/* In the order of enum profile_origin. */
+static const char origin_words[] = "program stdlib site-packages C native profiler";
 static const char note_end[] = "; notes, losses and scales are of the whole run";
 
 int filter_take(struct filter *filter, enum filter_flag flag, const char *value)
@@ -44,6 +51,10 @@ int filter_take(struct filter *filter, enum filter_flag flag, const char *value)
 		return take_word(filter, FILTER_NAME_OR_ID, value);
 	case FILTER_LABEL:
 		return take_label(filter, value);
+	case FILTER_ORIGIN:
+		return take_origin(filter, value);
+	case FILTER_LIBRARY:
+		return take_library(filter, value);
 	default:
 		return take_pattern(filter, flag, value);
 	}
@@ -68,8 +79,8 @@ int filter_finish(struct filter *filter)
 	if (filter->has[FILTER_NAME_OR_ID] || filter->has[FILTER_THREAD_NAME] ||
 	    filter->has[FILTER_THREAD_ID])
 		filter->rows.thread = keeps_thread;
-	filter->rows.is_focused = filter->is_focused;
-	if (filter->patterns)
+	filter->rows.needed = filter->needed;
+	if (filter->patterns || filter->needed)
 		filter->rows.function = marks_function;
 	return CLI_GOOD;
 }
@@ -128,7 +139,7 @@ static int take_label(struct filter *filter, const char *text)
 	};
 	size_t key_bytes = strcspn(text, "=");
 
-	for (unsigned kind = FILTER_PID; kind < FILTER_KINDS; kind++)
+	for (unsigned kind = FILTER_PID; kind < PROF_COUNT(keys); kind++)
 		if (text[key_bytes] == '=' && strlen(keys[kind]) == key_bytes &&
 		    memcmp(keys[kind], text, key_bytes) == 0)
 			return take_word(filter, (enum filter_kind)kind, text + key_bytes + 1);
@@ -158,6 +169,25 @@ static int take_word(struct filter *filter, enum filter_kind kind, const char *t
 	return CLI_GOOD;
 }
 
+static int take_origin(struct filter *filter, const char *text)
+{
+	int word = args_word(flag_names[FILTER_ORIGIN], text, origin_words);
+
+	if (word < 0)
+		return CLI_USAGE;
+	filter->origins |= 1u << word;
+	filter->needed |= PROFILE_OF_ORIGIN;
+	return CLI_GOOD;
+}
+
+static int take_library(struct filter *filter, const char *text)
+{
+	if (*text == '\0')
+		return cli_usage("--library: the name is empty");
+	filter->needed |= PROFILE_IN_LIBRARY;
+	return take_word(filter, FILTER_LIBRARY_NAME, text);
+}
+
 static int take_pattern(struct filter *filter, enum filter_flag flag, const char *text)
 {
 	struct filter_pattern *pattern;
@@ -177,8 +207,8 @@ static int take_pattern(struct filter *filter, enum filter_flag flag, const char
 		heap_free(pattern);
 		return cli_usage("%s %s: %s", flag_names[flag], text, error);
 	}
-	filter->is_focused |= flag == FILTER_FOCUS;
 	pattern->mark = flag == FILTER_FOCUS ? PROFILE_FOCUSED : PROFILE_IGNORED;
+	filter->needed |= pattern->mark & PROFILE_FOCUSED;
 	pattern->next = filter->patterns;
 	filter->patterns = pattern;
 	return CLI_GOOD;
@@ -223,13 +253,39 @@ static bool keeps(const struct filter *filter, enum filter_kind kind, uint64_t n
 	return !filter->has[kind];
 }
 
-static unsigned marks_function(void *self, const char *name)
+static unsigned marks_function(void *self, const struct profile *profile,
+			       const struct profile_function *function)
 {
 	const struct filter *filter = self;
-	unsigned marks = 0;
+	const char *name = profile_string(profile, function->full);
+	enum profile_origin origin = profile_origin(profile, function);
+	unsigned marks = filter->origins >> origin & 1 ? PROFILE_OF_ORIGIN : 0;
+
+	if (origin == PROFILE_NATIVE &&
+	    is_in_library(filter, profile_string(profile, function->file)))
+		marks |= PROFILE_IN_LIBRARY;
 
 	for (const struct filter_pattern *at = filter->patterns; at; at = at->next)
 		if (!(marks & at->mark) && regexec(&at->regex, name, 0, NULL, 0) == 0)
 			marks |= at->mark;
 	return marks;
+}
+
+/* "libz" and "libz.so.1" are libz.so.1.2.13, and "_json" is _json.cpython-312-x86_64-linux-gnu.so. */
+static bool is_in_library(const struct filter *filter, const char *path)
+{
+	const char *base = profile_base_name(path);
+
+	for (size_t i = 0; i < filter->word_count; i++) {
+		const char *name = filter->words[i].text;
+		size_t bytes = strlen(name);
+
+		if (filter->words[i].kind != FILTER_LIBRARY_NAME)
+			continue;
+		if (strcmp(path, name) == 0)
+			return true;
+		if (strncmp(base, name, bytes) == 0 && strchr(".-", base[bytes]))
+			return true;
+	}
+	return false;
 }

@@ -20,6 +20,8 @@ enum filter_flag {
 	FILTER_LABEL,
 	FILTER_FOCUS,
 	FILTER_IGNORE,
+	FILTER_ORIGIN,
+	FILTER_LIBRARY,
 	FILTER_FLAGS
 };
 
@@ -30,13 +32,16 @@ enum filter_flag {
 		FILTER_ROW((first) + FILTER_THREAD, "thread"),                            \
 		FILTER_ROW((first) + FILTER_LABEL, "label"),                              \
 		FILTER_ROW((first) + FILTER_FOCUS, "focus"),                              \
-		FILTER_ROW((first) + FILTER_IGNORE, "ignore")
+		FILTER_ROW((first) + FILTER_IGNORE, "ignore"),                            \
+		FILTER_ROW((first) + FILTER_ORIGIN, "origin"),                            \
+		FILTER_ROW((first) + FILTER_LIBRARY, "library")
 
 enum filter_kind {
 	FILTER_NAME_OR_ID, /* of a thread */
 	FILTER_PID,
 	FILTER_THREAD_NAME,
 	FILTER_THREAD_ID,
+	FILTER_LIBRARY_NAME,
 	FILTER_KINDS
 };
 
@@ -62,7 +67,8 @@ struct filter {
 	size_t word_count, word_capacity;
 	bool has[FILTER_KINDS];
 	struct filter_pattern *patterns;
-	bool is_focused;
+	unsigned origins; /* bits by enum profile_origin; 0: all */
+	unsigned needed; /* enum profile_mark */
 	struct wire_buffer note; /* the flags as they were given */
 	struct profile_filter rows; /* made of all that */
 };

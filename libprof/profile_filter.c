@@ -2,8 +2,8 @@
  * profile_filter.c - the hooks that stand before those of the fold.
  *
  * A thread may get its name after its samples: where threads are asked for, all of the recording is read for them
- * first.  What the functions of a stack are marked with is known of each node of the profile: its parent's marks and
- * its own function's.
+ * first.  What the functions of a stack are marked with is known of each node of the profile: its parent's marks, but
+ * for the origin, and its own function's.
  */
 #include "profile_filter.h"
 
@@ -283,7 +283,7 @@ static bool is_stack_kept(struct filter_reading *reading, uint32_t node)
 	if (!filter->function)
 		return true;
 	if (node == 0)
-		return !filter->is_focused;
+		return filter->needed == 0;
 	profile_settle_nodes(reading->maker);
 	if (reading->maker->error)
 		return true;
@@ -292,7 +292,7 @@ static bool is_stack_kept(struct filter_reading *reading, uint32_t node)
 		if (!mark_next_node(reading))
 			return false;
 	return !(reading->nodes[id - 1] & PROFILE_IGNORED) &&
-	       (!filter->is_focused || reading->nodes[id - 1] & PROFILE_FOCUSED);
+	       (reading->nodes[id - 1] & filter->needed) == filter->needed;
 }
 
 /* Parents come first. False: no memory. */
@@ -307,17 +307,16 @@ static bool mark_next_node(struct filter_reading *reading)
 	if (reading->failed)
 		return false;
 	if (node->parent != 0)
-		marks |= reading->nodes[node->parent - 1];
+		marks |= reading->nodes[node->parent - 1] & (uint8_t)~PROFILE_OF_ORIGIN;
 	reading->nodes[reading->node_count++] = marks;
 	return true;
 }
 
-/* Names are matched once. */
+/* Each function is asked about once. */
 static uint8_t marks_of(struct filter_reading *reading, uint32_t function)
 {
 	const struct profile_filter *filter = reading->filter;
 	const struct profile *profile = reading->maker->profile;
-	const char *name = profile_string(profile, profile->functions[function - 1].full);
 
 	while (reading->function_count < function) {
 		if (!GROW(reading->functions, reading->function_capacity,
@@ -329,7 +328,9 @@ static uint8_t marks_of(struct filter_reading *reading, uint32_t function)
 	}
 	if (reading->functions[function - 1] == 0)
 		reading->functions[function - 1] =
-			(uint8_t)(filter->function(filter->self, name) | MARKS_KNOWN);
+			(uint8_t)(filter->function(filter->self, profile,
+						   &profile->functions[function - 1]) |
+				  MARKS_KNOWN);
 	return reading->functions[function - 1];
 }
 

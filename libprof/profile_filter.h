@@ -13,8 +13,13 @@
 
 #include "profile.h"
 
-/* What a function's name says about the stacks that it is in. */
-enum profile_mark { PROFILE_FOCUSED = 1, PROFILE_IGNORED = 2 };
+/* What a function says about the stacks that it is in, or, its origin, about those that it is innermost of. */
+enum profile_mark {
+	PROFILE_FOCUSED = 1,
+	PROFILE_IGNORED = 2,
+	PROFILE_IN_LIBRARY = 4,
+	PROFILE_OF_ORIGIN = 8,
+};
 
 struct profile_filter {
 	uint64_t from_ns,
@@ -22,9 +27,10 @@ struct profile_filter {
 	/* What is kept; NULL: all. Names are as they were recorded, "" for none. */
 	bool (*process)(void *self, uint64_t pid);
 	bool (*thread)(void *self, uint64_t tid, const char *name);
-	/* Marks of a function by its full name, "module.qualname"; a stack with an ignored one is left out. */
-	unsigned (*function)(void *self, const char *name);
-	bool is_focused; /* stacks without a focused one are left out, too */
+	/* Marks of a function; a stack with an ignored one is left out. */
+	unsigned (*function)(void *self, const struct profile *profile,
+			     const struct profile_function *function);
+	unsigned needed; /* stacks without all of these marks are left out, too */
 	void *self; /* theirs */
 	const char *note; /* what is kept, in words */
 };

@@ -3,6 +3,7 @@
  * that can be summed.
  */
 #include "command.h"
+#include "exported.h"
 #include "windows.h"
 
 #include <errno.h>
@@ -167,6 +168,36 @@ Test(cli_filter, functions_part_a_recording, .fini = remove_scratch)
 	}
 }
 
+/* Native code is in the stacks of its library, and of its origin where it is innermost. */
+Test(cli_filter, origins_and_libraries_part_a_recording, .fini = remove_scratch)
+{
+	static const char *const origins[] = { "program", "stdlib", "site-packages",
+					       "C",	  "native", "profiler" };
+	uint64_t whole = record("a.monprof", 1, 4242), sum = 0;
+
+	for (size_t i = 0; i < PROF_COUNT(origins); i++) {
+		char filter[64];
+
+		snprintf(filter, sizeof(filter), "--origin=%s", origins[i]);
+		sum += sum_of(filter);
+	}
+	cr_assert_eq(sum, sum_of("--focus ''"), "each stack is of one origin");
+	cr_assert_lt(sum, whole, "there are samples without a stack");
+	profile_free(native_profile());
+	cr_assert_eq(rename(in_scratch("native"), in_scratch("a.monprof")), 0);
+	cr_assert_eq(sum_of("--origin native"), NATIVE_VALUE);
+	cr_assert_eq(sum_of("--origin program --origin C"), 0, "it is called there");
+	cr_assert_eq(sum_of("--library libfoo"), 700);
+	cr_assert_eq(sum_of("--library libfoo.so"), 700);
+	cr_assert_eq(sum_of("--library /usr/lib/libfoo.so"), 700);
+	cr_assert_eq(sum_of("--library python3"), NATIVE_VALUE, "it calls the others");
+	cr_assert_eq(sum_of("--library libfoo --library /bin/x --focus '^hot$'"), 300);
+	cr_assert_eq(sum_of("--library libfoo --ignore '^hot$' --origin native"), 400);
+	cr_assert_eq(sum_of("--library libfo"), 0);
+	cr_assert_eq(sum_of("--library foo.so"), 0);
+	cr_assert_eq(sum_of("--library main.py"), 0);
+}
+
 Test(cli_filter, functions_part_several_recordings, .fini = remove_scratch)
 {
 	uint64_t a = record("a.monprof", 1, 11), b = record("b.monprof", 2, 22);
@@ -315,6 +346,8 @@ Test(cli_filter, names_what_is_wrong, .fini = remove_scratch)
 	check_usage("export a.monprof --focus '('", "--focus (: ");
 	check_usage("export a.monprof --ignore '[a'", "--ignore [a: ");
 	check_usage("report a.monprof --focus='a{2'", "--focus a{2: ");
+	check_usage("export a.monprof --origin=kernel", "program stdlib site-packages C native");
+	check_usage("export a.monprof --library=", "--library");
 	check_failure("export a.monprof --thread nobody", "a.monprof", "passes the filter");
 	check_failure("export missing.monprof --thread x", "missing.monprof", strerror(ENOENT));
 	check_failure("export a.monprof a.monprof -o x --thread 4001", "a.monprof", "twice");

@@ -44,9 +44,10 @@ static bool is_nobody(void *self, uint64_t pid)
 	return pid == 0;
 }
 
-static unsigned marks_f(void *self, const char *name)
+static unsigned marks_f(void *self, const struct profile *profile,
+			const struct profile_function *function)
 {
-	return strcmp(name, "m.f") == 0 ? *(unsigned *)self : 0;
+	return strcmp(profile_string(profile, function->full), "m.f") == 0 ? *(unsigned *)self : 0;
 }
 
 static uint64_t value_of(const struct profile *profile)
@@ -144,7 +145,7 @@ Test(profile_filter, stacks_with_a_function_and_those_without_are_all, .fini = r
 	unsigned focused = PROFILE_FOCUSED, ignored = PROFILE_IGNORED;
 	struct profile_filter with = { .to_ns = UINT64_MAX,
 				       .function = marks_f,
-				       .is_focused = true,
+				       .needed = PROFILE_FOCUSED,
 				       .self = &focused,
 				       .note = "" };
 	struct profile_filter without = {
