@@ -51,6 +51,7 @@ static enum recording_function_kind kind_of(const struct pprof_function *functio
 					    bool has_library);
 static bool is_library(const char *file);
 static uint32_t put_module(struct maker *maker, const char *name, const char *file);
+static size_t frozen_bytes(const char *name, const char *file);
 static size_t module_bytes(const char *name, const char *file);
 static void take_sample(void *self, const struct pprof_sample *sample);
 static void make_metrics(struct maker *maker);
@@ -208,7 +209,22 @@ static enum recording_function_kind kind_of(const struct pprof_function *functio
 
 static uint32_t put_module(struct maker *maker, const char *name, const char *file)
 {
-	return put_text(maker, name, module_bytes(name, file));
+	size_t bytes = frozen_bytes(name, file);
+
+	return put_text(maker, name, bytes ? bytes : module_bytes(name, file));
+}
+
+/* "importlib._bootstrap._find_spec" of "<frozen importlib._bootstrap>", whose name is the module's; else 0. */
+static size_t frozen_bytes(const char *name, const char *file)
+{
+	static const char frozen[] = "<frozen ";
+	const char *module = file + sizeof(frozen) - 1;
+	size_t bytes;
+
+	if (strncmp(file, frozen, sizeof(frozen) - 1) != 0)
+		return 0;
+	bytes = strcspn(module, ">");
+	return strncmp(name, module, bytes) == 0 && name[bytes] == '.' ? bytes : 0;
 }
 
 /* "json.decoder.JSONDecoder.decode" of ".../json/decoder.py" and "json.loads" of ".../json/__init__.py": up to

@@ -351,6 +351,9 @@ Test(cli_report, modules_of_a_profile_are_told_from_name_and_file, .fini = remov
 		{ "json", "loads", "/usr/lib/json/__init__.py" },
 		{ "app", "<module>", "app.py" },
 		{ "builtins", "len", "" },
+		{ "importlib._bootstrap", "_find_spec", "<frozen importlib._bootstrap>" },
+		{ "runpy", "run", "<frozen runpy" },
+		{ "other", "f", "<frozen else>" },
 	};
 	struct recording_head head = make_head(in_scratch("r.monprof"));
 	struct recording *recording = recording_new(&head);
