@@ -276,3 +276,43 @@ Test(native, little_is_missing)
 	check_losses(run, 5);
 	run_free(run);
 }
+
+/* Of the recording and of its profile, whose libraries stand in mappings alone. */
+Test(native, a_profile_reports_what_its_recording_does)
+{
+	static const char *const bys[] = { "function", "line", "file" };
+	struct run *run = run_new();
+	const char *recording, *profile, *part;
+	struct stacks *whole, *kept;
+
+	run_set(run, "MONPROF_COLLECT", "cpu");
+	run_set(run, "MONPROF_NATIVE", "yes");
+	run_set(run, "MONPROF_KEEP", "yes");
+	run_go(run, python_path(), run_program("native.py"), compiled(run, ways[0]), "mixed",
+	       SECONDS, NULL);
+	run_check_exit(run, 0);
+	recording = run_file(run, ".monprof");
+	profile = run_file(run, ".pb.gz");
+	for (size_t i = 0; i < sizeof(bys) / sizeof(bys[0]); i++) {
+		const char *of_recording = run_monprof(run, 0, "report", recording, "--format=csv",
+						       "--by", bys[i], NULL);
+		const char *of_profile = run_monprof(run, 0, "report", profile, "--format=csv",
+						     "--by", bys[i], NULL);
+
+		RUN_CHECK(run, strstr(of_profile, "libnative.so"), "%s", of_profile);
+		RUN_CHECK(run, strcmp(of_profile, of_recording) == 0, "%s, not\n%s", of_profile,
+			  of_recording);
+	}
+	whole = stacks_read(run, profile);
+	part = run_text(run, "%s/part.pb.gz", run->dir);
+	run_monprof(run, 0, "export", recording, "-o", part, "--library=libnative", NULL);
+	kept = stacks_read(run, part);
+	RUN_CHECK(run,
+		  stacks_with(kept, "native_outer") > 0 &&
+			  stacks_with(kept, "native_outer") == stacks_with(whole, "native_outer") &&
+			  stacks_total(kept) < stacks_total(whole),
+		  "%s", stacks_names(run, kept));
+	stacks_free(whole);
+	stacks_free(kept);
+	run_free(run);
+}
