@@ -5,8 +5,9 @@
  *                                                                        `--> resourceTable ---> libs
  *
  * Native code has a resource, its library, in place of a file, and its address there, by which the viewer asks a symbol
- * server again.  That is the place in the file: the same in the ELF file's address space as linkers lay libraries out.  The viewer has a switch between JavaScript and native
- * code, shown only where there are both: with native code in the file Python is what it calls JavaScript.
+ * server again: the place in the file, which is that in its image as linkers lay libraries out.  The viewer has a switch
+ * between JavaScript and native code, shown only where there are both: with native code in the file Python is what it
+ * calls JavaScript.
  */
 #include "gecko.h"
 
