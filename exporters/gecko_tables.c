@@ -4,18 +4,14 @@
  *   stackTable (frame, prefix) ---> frameTable (line, category) ---> funcTable ---> strings
  *                                                                        `--> resourceTable ---> libs
  *
- * Native code has a resource, its library, in place of a file, and its address there, by which the viewer asks a symbol
- * server again: the place in the file, which is that in its image as linkers lay libraries out.  The viewer has a switch
- * between JavaScript and native code, shown only where there are both: with native code in the file Python is what it
- * calls JavaScript.
+ * Native code has a resource, its library, in place of a file.  The viewer has a switch between JavaScript and native
+ * code, shown only where there are both: with native code in the file Python is what it calls JavaScript.
  */
 #include "gecko.h"
 
 #include <string.h>
 
 #define RESOURCE_LIBRARY "1"
-#define GUID_BYTES 16
-#define ADDRESS_MOST (((uint64_t)1 << 53) - 1) /* that a viewer's numbers hold */
 
 static void write_stack_table(struct gecko *gecko);
 static void write_frame_table(struct gecko *gecko);
@@ -27,10 +23,6 @@ static void write_resource_table(struct gecko *gecko);
 static void write_symbol_table(struct gecko *gecko);
 static const char *library_file(const struct gecko *gecko, uint32_t library);
 static const char *build_id_of(const struct profile *profile, uint32_t file);
-static void put_breakpad_id(struct gecko *gecko, const char *build_id);
-static bool read_bytes(const char *hex, uint8_t *bytes, size_t count);
-static void put_addresses(struct gecko *gecko);
-static uint64_t address_in_file(const struct profile *profile, const struct profile_frame *frame);
 static const struct profile_frame *frame_at(const struct gecko *gecko, uint32_t index);
 static const struct profile_function *function_at(const struct gecko *gecko, uint32_t index);
 static void put_line_or_null(struct gecko *gecko, uint32_t line);
@@ -72,7 +64,7 @@ void gecko_write_libraries(struct gecko *gecko)
 		json_put_text(json, "path", path);
 		json_put_text(json, "debugName", name);
 		json_put_text(json, "debugPath", path);
-		put_breakpad_id(gecko, build_id_of(gecko->profile, *file));
+		json_put_text(json, "breakpadId", "");
 		json_put_text(json, "codeId", build_id_of(gecko->profile, *file));
 		json_end(json, '}');
 	}
@@ -139,7 +131,7 @@ static void write_frame_table(struct gecko *gecko)
 	json_line(json);
 	json_key(json, "frameTable");
 	json_begin(json, '{');
-	put_addresses(gecko);
+	gecko_put_same(gecko, "address", count, "-1");
 	gecko_put_same(gecko, "inlineDepth", count, "0");
 	json_key(json, "category");
 	json_begin(json, '[');
@@ -255,7 +247,7 @@ static void write_resource_table(struct gecko *gecko)
 	json_end(json, '}');
 }
 
-/* The format wants it; where functions begin and end is nothing that a recording says. */
+/* The format wants it, and we have nothing of it. */
 static void write_symbol_table(struct gecko *gecko)
 {
 	static const char *const columns[] = { "libIndex", "address", "name", "functionSize" };
@@ -282,70 +274,6 @@ static const char *build_id_of(const struct profile *profile, uint32_t file)
 		if (profile->mappings[i].file == file && profile->mappings[i].build_id)
 			return profile_string(profile, profile->mappings[i].build_id);
 	return "";
-}
-
-/* What symbol servers know a file by: the first 16 bytes of its build id as a GUID, whose three first parts are
-   little-endian, and an age, 0. */
-static void put_breakpad_id(struct gecko *gecko, const char *build_id)
-{
-	static const char digits[] = "0123456789ABCDEF";
-	static const uint8_t order[GUID_BYTES] = { 3, 2, 1,  0,	 5,  4,	 7,  6,
-						   8, 9, 10, 11, 12, 13, 14, 15 };
-	uint8_t bytes[GUID_BYTES] = { 0 };
-	char text[2 * GUID_BYTES + 2] = "";
-
-	if (read_bytes(build_id, bytes, GUID_BYTES)) {
-		for (size_t i = 0; i < GUID_BYTES; i++) {
-			text[2 * i] = digits[bytes[order[i]] >> 4];
-			text[2 * i + 1] = digits[bytes[order[i]] & 15];
-		}
-		text[2 * GUID_BYTES] = '0';
-	}
-	json_put_text(&gecko->json, "breakpadId", text);
-}
-
-/* A shorter one leaves the rest as it is. False: there is none. */
-static bool read_bytes(const char *hex, uint8_t *bytes, size_t count)
-{
-	static const char digits[] = "0123456789abcdef";
-	size_t length = strlen(hex);
-
-	if (length == 0 || length % 2 != 0 || strspn(hex, digits) != length)
-		return false;
-	for (size_t i = 0; i < count && 2 * i < length; i++)
-		bytes[i] = (uint8_t)((strchr(digits, hex[2 * i]) - digits) << 4 |
-				     (strchr(digits, hex[2 * i + 1]) - digits));
-	return true;
-}
-
-static void put_addresses(struct gecko *gecko)
-{
-	struct json *json = &gecko->json;
-
-	json_key(json, "address");
-	json_begin(json, '[');
-	for (uint32_t i = 0; i < gecko->frames.count; i++) {
-		uint64_t address = address_in_file(gecko->profile, frame_at(gecko, i));
-
-		if (address <= ADDRESS_MOST)
-			json_number(json, address);
-		else
-			json_word(json, "-1");
-	}
-	json_end(json, ']');
-}
-
-/* UINT64_MAX: it is in none. */
-static uint64_t address_in_file(const struct profile *profile, const struct profile_frame *frame)
-{
-	const struct profile_mapping *mapping;
-
-	if (frame->mapping == 0)
-		return UINT64_MAX;
-	mapping = &profile->mappings[frame->mapping - 1];
-	if (frame->address < mapping->start || frame->address >= mapping->end)
-		return UINT64_MAX;
-	return frame->address - mapping->start + mapping->offset;
 }
 
 static const struct profile_frame *frame_at(const struct gecko *gecko, uint32_t index)

@@ -447,9 +447,6 @@ Test(gecko, native_functions_are_of_their_libraries, .fini = remove_scratch)
 	cr_expect_str_eq(json_member(&libraries->items[1], "name")->text, "libfoo.so");
 	cr_expect_str_eq(json_member(&libraries->items[1], "path")->text, "/usr/lib/libfoo.so");
 	cr_expect_str_eq(json_member(&libraries->items[1], "codeId")->text, "abcd");
-	cr_expect_str_eq(json_member(&libraries->items[1], "breakpadId")->text,
-			 "0000CDAB0000000000000000000000000");
-	cr_expect_str_eq(json_member(&libraries->items[0], "breakpadId")->text, "");
 	cr_assert_eq(check_table(functions), 6, "each once");
 	for (size_t i = 0; i < 6; i++) {
 		const char *name = string_of(file, item(functions, "name", i));
@@ -473,50 +470,5 @@ Test(gecko, native_functions_are_of_their_libraries, .fini = remove_scratch)
 	cr_assert_eq(native, 5);
 	cr_expect_str_eq(json_member(json_member(file, "meta"), "usesOnlyOneStackType")->text,
 			 "false");
-	profile_free(profile);
-}
-
-/* By frame: those of Python are nowhere. */
-Test(gecko, native_frames_have_their_addresses, .fini = remove_scratch)
-{
-	static const char *const wanted[] = { "eval 1500",
-					      "eval 1501",
-					      "hot 1000",
-					      "hot 1002",
-					      "[libfoo.so+0x1234] 1234",
-					      "_ZN3foo3barEv 1100",
-					      "a;b\n1 1200" };
-	struct profile *profile = native_profile();
-	const struct json_value *file = export_json(profile, measurement_of(profile));
-	const struct json_value *thread = &json_member(file, "threads")->items[0];
-	const struct json_value *frames = json_member(thread, "frameTable");
-	const struct json_value *functions = json_member(thread, "funcTable");
-	unsigned seen = 0;
-
-	for (size_t i = 0; i < check_table(frames); i++) {
-		const struct json_value *address = item(frames, "address", i);
-		const char *name = string_of(file, item(functions, "name",
-							json_whole(item(frames, "func", i))));
-		char text[64];
-
-		if (strcmp(name, "main.main") == 0) {
-			cr_expect_str_eq(address->text, "-1");
-			continue;
-		}
-		snprintf(text, sizeof(text), "%s %llx", name,
-			 (unsigned long long)json_whole(address));
-		for (size_t j = 0; j < PROF_COUNT(wanted); j++)
-			seen |= (unsigned)(strcmp(text, wanted[j]) == 0) << j;
-	}
-	cr_assert_eq(seen, (1u << PROF_COUNT(wanted)) - 1, "%x", seen);
-	/* What lies beside its mapping, or beyond whole numbers, is nowhere. */
-	profile->mappings[0].offset = UINT64_MAX / 2;
-	profile->mappings[1].start = profile->mappings[1].end;
-	profile->mappings[2].end = profile->mappings[2].start;
-	frames = json_member(
-		&json_member(export_json(profile, measurement_of(profile)), "threads")->items[0],
-		"frameTable");
-	for (size_t i = 0; i < check_table(frames); i++)
-		cr_expect_str_eq(item(frames, "address", i)->text, "-1");
 	profile_free(profile);
 }
