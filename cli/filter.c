@@ -264,14 +264,14 @@ static unsigned marks_function(void *self, const struct profile *profile,
 	if (origin == PROFILE_NATIVE &&
 	    is_in_library(filter, profile_string(profile, function->file)))
 		marks |= PROFILE_IN_LIBRARY;
-
 	for (const struct filter_pattern *at = filter->patterns; at; at = at->next)
 		if (!(marks & at->mark) && regexec(&at->regex, name, 0, NULL, 0) == 0)
 			marks |= at->mark;
 	return marks;
 }
 
-/* "libz" and "libz.so.1" are libz.so.1.2.13, and "_json" is _json.cpython-312-x86_64-linux-gnu.so. */
+/* "libz" and "libz.so.1" are libz.so.1.2.13, and "_json" is _json.cpython-312-x86_64-linux-gnu.so: a name ends before
+   a dot, a hyphen or the NUL, which strchr finds, too. */
 static bool is_in_library(const struct filter *filter, const char *path)
 {
 	const char *base = profile_base_name(path);

@@ -43,6 +43,11 @@ struct array {
 	size_t count, capacity;
 };
 
+/* The numbers of a message, by field. */
+struct numbers {
+	uint64_t field[7];
+};
+
 struct mapping {
 	uint64_t start, end, offset, file, build_id; /* file and build_id: indexes of strings */
 	uint32_t row; /* what the hook answered */
@@ -96,7 +101,9 @@ static void read_mapping(struct pprof_file *file, struct wire_cursor cursor);
 static void read_function(struct pprof_file *file, struct wire_cursor cursor);
 static void read_location(struct pprof_file *file, struct wire_cursor cursor);
 static struct line read_line(struct wire_cursor cursor);
-static bool keep(struct pprof_file *file, struct intern *ids, uint64_t id);
+static struct numbers read_numbers(struct wire_cursor cursor);
+static void *add_new(struct pprof_file *file, struct intern *ids, uint64_t id, struct array *array,
+		     size_t item_bytes);
 static void *add(struct pprof_file *file, struct array *array, size_t item_bytes);
 static void tell_tables(struct pprof_file *file);
 static void tell_mappings(struct pprof_file *file);
@@ -233,17 +240,10 @@ static void read_table(struct pprof_file *file, struct wire_field *field)
 
 static void read_type(struct pprof_file *file, struct wire_cursor cursor)
 {
-	struct type type = { 0 };
-	struct wire_field field;
+	const struct numbers of = read_numbers(cursor);
 
-	while (wire_next_field(&cursor, &field)) {
-		if (field.number == 1)
-			type.type = field.value;
-		else if (field.number == 2)
-			type.unit = field.value;
-	}
 	if (file->type_count < TYPES_MOST)
-		file->types[file->type_count++] = type;
+		file->types[file->type_count++] = (struct type){ of.field[1], of.field[2] };
 }
 
 static void read_string(struct pprof_file *file, const struct wire_cursor *cursor)
@@ -258,105 +258,89 @@ static void read_string(struct pprof_file *file, const struct wire_cursor *curso
 
 static void read_mapping(struct pprof_file *file, struct wire_cursor cursor)
 {
-	struct mapping mapping = { 0 }, *kept;
-	struct wire_field field;
-	uint64_t id = 0;
+	const struct numbers of = read_numbers(cursor);
+	struct mapping *mapping =
+		add_new(file, &file->mapping_ids, of.field[1], &file->mappings, sizeof(*mapping));
 
-	while (wire_next_field(&cursor, &field)) {
-		if (field.number == 1)
-			id = field.value;
-		else if (field.number == 2)
-			mapping.start = field.value;
-		else if (field.number == 3)
-			mapping.end = field.value;
-		else if (field.number == 4)
-			mapping.offset = field.value;
-		else if (field.number == 5)
-			mapping.file = field.value;
-		else if (field.number == 6)
-			mapping.build_id = field.value;
-	}
-	if (!keep(file, &file->mapping_ids, id))
-		return;
-	kept = add(file, &file->mappings, sizeof(*kept));
-	if (kept)
-		*kept = mapping;
+	if (mapping)
+		*mapping = (struct mapping){
+			.start = of.field[2],
+			.end = of.field[3],
+			.offset = of.field[4],
+			.file = of.field[5],
+			.build_id = of.field[6],
+		};
 }
 
 static void read_function(struct pprof_file *file, struct wire_cursor cursor)
 {
-	struct function function = { 0 }, *kept;
-	struct wire_field field;
-	uint64_t id = 0;
+	const struct numbers of = read_numbers(cursor);
+	struct function *function = add_new(file, &file->function_ids, of.field[1],
+					    &file->functions, sizeof(*function));
 
-	while (wire_next_field(&cursor, &field)) {
-		if (field.number == 1)
-			id = field.value;
-		else if (field.number == 2)
-			function.name = field.value;
-		else if (field.number == 4)
-			function.file = field.value;
-		else if (field.number == 5)
-			function.line = field.value;
-	}
-	if (!keep(file, &file->function_ids, id))
-		return;
-	kept = add(file, &file->functions, sizeof(*kept));
-	if (kept)
-		*kept = function;
+	if (function)
+		*function = (struct function){
+			.name = of.field[2],
+			.file = of.field[4],
+			.line = of.field[5],
+		};
 }
 
 static void read_location(struct pprof_file *file, struct wire_cursor cursor)
 {
-	struct location location = { .first_line = file->lines.count }, *kept;
+	const struct numbers of = read_numbers(cursor);
+	size_t first_line = file->lines.count;
+	struct location *location;
 	struct wire_field field;
-	uint64_t id = 0;
 
 	while (wire_next_field(&cursor, &field)) {
 		struct line *line;
 
-		if (field.number == 1)
-			id = field.value;
-		else if (field.number == 2)
-			location.mapping = field.value;
-		else if (field.number == 3)
-			location.address = field.value;
 		if (field.number != 4)
 			continue;
 		line = add(file, &file->lines, sizeof(*line));
 		if (line)
 			*line = read_line(field.bytes);
 	}
-	location.line_count = file->lines.count - location.first_line;
-	if (!keep(file, &file->location_ids, id))
-		return;
-	kept = add(file, &file->locations, sizeof(*kept));
-	if (kept)
-		*kept = location;
+	location = add_new(file, &file->location_ids, of.field[1], &file->locations,
+			   sizeof(*location));
+	if (location)
+		*location = (struct location){
+			.first_line = first_line,
+			.line_count = file->lines.count - first_line,
+			.mapping = of.field[2],
+			.address = of.field[3],
+		};
 }
 
 static struct line read_line(struct wire_cursor cursor)
 {
-	struct line line = { 0 };
-	struct wire_field field;
+	const struct numbers of = read_numbers(cursor);
 
-	while (wire_next_field(&cursor, &field)) {
-		if (field.number == 1)
-			line.function = field.value;
-		else if (field.number == 2)
-			line.line = field.value;
-	}
-	return line;
+	return (struct line){ .function = of.field[1], .line = of.field[2] };
 }
 
-/* True: the id is new, its row is to be added. */
-static bool keep(struct pprof_file *file, struct intern *ids, uint64_t id)
+/* Of a field that comes twice the last holds. */
+static struct numbers read_numbers(struct wire_cursor cursor)
+{
+	struct numbers of = { { 0 } };
+	struct wire_field field;
+
+	while (wire_next_field(&cursor, &field))
+		if (field.number < PROF_COUNT(of.field))
+			of.field[field.number] = field.value;
+	return of;
+}
+
+/* NULL: the id is known, its first row holds; or no memory. */
+static void *add_new(struct pprof_file *file, struct intern *ids, uint64_t id, struct array *array,
+		     size_t item_bytes)
 {
 	bool fresh = false;
 
 	if (intern_put(ids, &id, sizeof(id), &fresh) == 0)
 		file->failed = true;
-	return fresh;
+	return fresh ? add(file, array, item_bytes) : NULL;
 }
 
 static void *add(struct pprof_file *file, struct array *array, size_t item_bytes)
@@ -537,20 +521,14 @@ static bool read_values(struct pprof_file *file, struct wire_field *field, size_
 
 static void read_label(struct pprof_file *file, struct wire_cursor cursor)
 {
-	struct pprof_label label = { .key = "", .text = "", .unit = "" };
-	struct wire_field field;
+	const struct numbers of = read_numbers(cursor);
 
-	while (wire_next_field(&cursor, &field)) {
-		if (field.number == 1)
-			label.key = string_at(file, field.value);
-		else if (field.number == 2)
-			label.text = string_at(file, field.value);
-		else if (field.number == 3)
-			label.number = field.value;
-		else if (field.number == 4)
-			label.unit = string_at(file, field.value);
-	}
-	file->labels[file->label_count++] = label;
+	file->labels[file->label_count++] = (struct pprof_label){
+		.key = string_at(file, of.field[1]),
+		.text = string_at(file, of.field[2]),
+		.number = of.field[3],
+		.unit = string_at(file, of.field[4]),
+	};
 }
 
 static void release(struct pprof_file *file)
